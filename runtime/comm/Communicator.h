@@ -1,0 +1,97 @@
+//===- Communicator.h - Collectives between ranks ----------------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What ranks say to each other. All members call the same operations in the
+// same order; every operation carries a tag (its step), which is checked.
+// A rank that fails calls abort(); whoever waits or comes later returns its
+// error at once, so nobody hangs.
+//
+// Reductions add the contributions in the order of the ranks, so results do
+// not depend on timing.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_COMM_COMMUNICATOR_H
+#define MOE_RUNTIME_COMM_COMMUNICATOR_H
+
+#include "runtime/support/DType.h"
+#include "runtime/support/Status.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace moe {
+
+/// What one rank did, counted where it happens.
+struct Counters {
+  uint64_t messages = 0;    ///< non-empty messages to other ranks
+  uint64_t bytesSent = 0;   ///< bytes to other ranks
+  uint64_t expertRows = 0;  ///< rows that expert kernels computed
+  uint64_t flops = 0;       ///< multiply and add count as two
+  uint64_t weightBytes = 0; ///< weight bytes that this rank holds
+  uint64_t expertWeightBytes = 0; ///< of these, weights of experts
+};
+
+/// Bytes to or from one peer.
+struct SendBlock {
+  const std::byte *data = nullptr;
+  size_t bytes = 0;
+};
+struct RecvBlock {
+  std::byte *data = nullptr;
+  size_t bytes = 0;
+};
+
+enum class ReduceOp : uint8_t { Sum, Max };
+
+class Communicator {
+public:
+  virtual ~Communicator();
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  /// Returns when every rank has entered.
+  virtual Status barrier(uint32_t tag) = 0;
+  /// recv[r * send.size()] gets the bytes of rank r; equal sizes everywhere.
+  virtual Status allGather(std::span<const std::byte> send,
+                           std::span<std::byte> recv, uint32_t tag) = 0;
+  /// Ragged: rank r's bytes go to recv[r], whose size must be what r sends.
+  virtual Status allGatherV(std::span<const std::byte> send,
+                            std::span<const RecvBlock> recv, uint32_t tag) = 0;
+  /// Ragged all-to-all: send[r] goes to rank r; recv[r].bytes must be what
+  /// rank r sends to this rank (checked on both sides).
+  virtual Status allToAllV(std::span<const SendBlock> send,
+                           std::span<const RecvBlock> recv, uint32_t tag) = 0;
+  /// In place, f32, f64, i32 or i64, added in rank order.
+  virtual Status allReduce(void *data, int64_t count, DType dtype, ReduceOp op,
+                           uint32_t tag) = 0;
+  /// Rank r receives the reduced elements [r * count, (r + 1) * count).
+  virtual Status reduceScatter(const void *send, void *recv, int64_t count,
+                               DType dtype, ReduceOp op, uint32_t tag) = 0;
+  /// Ends every present and later operation of all ranks with an error that
+  /// names this rank and `why`.
+  virtual void abort(const Status &why) = 0;
+
+  Counters &counters() { return theCounters; }
+
+private:
+  Counters theCounters;
+};
+
+/// Communicators of `numRanks` ranks that are threads of this process. An
+/// operation that waits longer than `timeout` ends with Timeout, naming the
+/// ranks that did not come.
+std::vector<std::unique_ptr<Communicator>>
+createThreadCommunicators(int numRanks, std::chrono::milliseconds timeout);
+
+} // namespace moe
+
+#endif // MOE_RUNTIME_COMM_COMMUNICATOR_H

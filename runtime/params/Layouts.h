@@ -1,0 +1,53 @@
+//===- Layouts.h - How weights lie in memory ---------------------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A block of weights is stored in a layout that a kernel reads:
+//
+//   row      the elements in row-major order.
+//   panel16  of a matrix [K, N]: panels of 16 columns, [ceil(N / 16)][K][16],
+//            the columns beyond N zero. Element (k, n) is at
+//            ((n / 16) * K + k) * 16 + n % 16.
+//
+// A product reads one panel from front to back while it keeps a tile of
+// outputs in registers.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_PARAMS_LAYOUTS_H
+#define MOE_RUNTIME_PARAMS_LAYOUTS_H
+
+#include "runtime/support/DType.h"
+#include "runtime/support/Status.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace moe {
+
+inline constexpr int64_t kPanelWidth = 16;
+inline constexpr std::string_view kRowLayout = "row";
+inline constexpr std::string_view kPanel16Layout = "panel16";
+
+/// Bytes of a block of `dims` in `layout`; panel16 needs two dimensions and
+/// f32. Errors: unknown layout, overflow.
+StatusOr<uint64_t> layoutBytes(std::string_view layout, DType dtype,
+                               std::span<const int64_t> dims);
+/// Rearranges row-major `from` into `to`, whose sizes must be what
+/// layoutBytes says.
+Status packLayout(std::string_view layout, DType dtype,
+                  std::span<const int64_t> dims,
+                  std::span<const std::byte> from, std::span<std::byte> to);
+/// The inverse of packLayout.
+Status unpackLayout(std::string_view layout, DType dtype,
+                    std::span<const int64_t> dims,
+                    std::span<const std::byte> from, std::span<std::byte> to);
+
+} // namespace moe
+
+#endif // MOE_RUNTIME_PARAMS_LAYOUTS_H

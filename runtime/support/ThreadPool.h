@@ -1,0 +1,48 @@
+//===- ThreadPool.h - Threads of one rank ------------------------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_SUPPORT_THREADPOOL_H
+#define MOE_RUNTIME_SUPPORT_THREADPOOL_H
+
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+namespace moe {
+
+/// `numThreads` threads, the caller among them. parallelFor is not reentrant
+/// and allocates nothing.
+class ThreadPool {
+public:
+  explicit ThreadPool(int numThreads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool &) = delete;
+  ThreadPool &operator=(const ThreadPool &) = delete;
+
+  int numThreads() const;
+
+  /// Calls body(item, thread) for every item in [0, numItems), items handed
+  /// out one by one; returns when all are done. thread < numThreads().
+  template <typename Body> void parallelFor(int64_t numItems, Body &&body) {
+    using Plain = std::remove_reference_t<Body>;
+    run(numItems,
+        [](void *context, int64_t item, int thread) {
+          (*static_cast<Plain *>(context))(item, thread);
+        },
+        const_cast<void *>(static_cast<const void *>(&body)));
+  }
+
+private:
+  using Task = void (*)(void *context, int64_t item, int thread);
+  void run(int64_t numItems, Task task, void *context);
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+} // namespace moe
+
+#endif // MOE_RUNTIME_SUPPORT_THREADPOOL_H
