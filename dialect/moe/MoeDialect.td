@@ -23,10 +23,10 @@ def Moe_Dialect : Dialect {
     **Shapes.** A dynamic dimension is never a bare `?`: the tensor's encoding
     `#moe.dims<batch, past + seq, 128>` gives every dimension as an expression
     (runtime/support/DimExpr.h). A static tensor has no encoding. Symbols are
-    input symbols (`batch`), the rows that one rank owns (`batch.local`, after
-    distribution), and data symbols: counts known only at run time, whose upper
-    bounds stand in the function's attribute `moe.data_symbols`, a dictionary
-    from symbol to the text of the bound.
+    input symbols (`batch`); local symbols (`batch.local`, after distribution),
+    one rank's part of an expression, which stands in the function's dictionary
+    attribute `moe.local_symbols`; and data symbols: counts known only at run
+    time, whose upper bounds stand in the dictionary `moe.data_symbols`.
 
     **Broadcasting.** Elementwise operations and matmul broadcast as ONNX and
     numpy do: dimensions are aligned at the right, 1 stretches. Two different

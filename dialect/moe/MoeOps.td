@@ -197,7 +197,7 @@ def Moe_SoftmaxOp : Moe_InferredOp<"softmax"> {
   let results = (outs T:$result);
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
 }
-def Moe_NormOp : Moe_InferredOp<"norm"> {
+def Moe_NormOp : Moe_InferredOp<"norm", [AttrSizedOperandSegments]> {
   let summary = "layer or RMS normalization over the axes from `axis` on";
   let description = [{
     Statistics in f32. `(x - mean) / sqrt(var + eps) * scale + bias`, or
@@ -334,7 +334,7 @@ def Moe_RotaryOp : Moe_InferredOp<"rotary"> {
   let results = (outs T:$result);
   let assemblyFormat = "$x `,` $cos `,` $sin attr-dict `:` functional-type(operands, results)";
 }
-def Moe_AttentionOp : Moe_InferredOp<"attention"> {
+def Moe_AttentionOp : Moe_InferredOp<"attention", [AttrSizedOperandSegments]> {
   let summary = "scaled dot-product attention";
   let description = [{
     q `[B, H, S, D]`, k `[B, KV, T, D]`, v `[B, KV, T, Dv]`, H a multiple of KV
@@ -373,7 +373,7 @@ def Moe_CacheAppendOp : Moe_InferredOp<"cache_append"> {
 // Experts
 //===----------------------------------------------------------------------===//
 
-def Moe_GateOp : Moe_InferredOp<"gate"> {
+def Moe_GateOp : Moe_InferredOp<"gate", [AttrSizedOperandSegments]> {
   let summary = "chooses k experts for each token and weighs them";
   let description = [{
     logits `[T, E]` -> weights `[T, k]` f32, experts `[T, k]` i32, in order of
@@ -436,7 +436,7 @@ def Moe_DispatchOp : Moe_PureOp<"dispatch"> {
   let results = (outs T:$rows, T:$counts, T:$slots);
   let assemblyFormat = "$x `,` $experts (`,` $weights^)? attr-dict `:` functional-type(operands, results)";
 }
-def Moe_ExpertsOp : Moe_InferredOp<"experts"> {
+def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
   let summary = "the FFN of each expert on its rows";
   let description = [{
     rows `[R, M]` grouped by expert, counts `[E]`: for the rows of expert e
@@ -471,7 +471,7 @@ def Moe_CombineOp : Moe_InferredOp<"combine"> {
   let results = (outs T:$result);
   let assemblyFormat = "$rows `,` $slots (`,` $weights^)? attr-dict `:` functional-type(operands, results)";
 }
-def Moe_FfnOp : Moe_InferredOp<"ffn"> {
+def Moe_FfnOp : Moe_InferredOp<"ffn", [AttrSizedOperandSegments]> {
   let summary = "a dense FFN: shared expert, residual branch or plain MLP";
   let description = [{
     x `[.., M]`; as moe.experts without experts: w1 `[M, F]`, b1 `[F]`,
@@ -533,15 +533,19 @@ def Moe_AllToAllBackOp : Moe_PureOp<"all_to_all_back"> {
 }
 def Moe_AllGatherOp : Moe_PureOp<"all_gather"> {
   let summary = "the parts of all ranks, one after the other along an axis";
-  let description = "Parts may differ in size along `axis`; the result has the global symbol there.";
-  let arguments = (ins T:$x, I64Attr:$axis);
+  let description = [{
+    `part` is the local symbol that says how ranks divide `axis`: if it stands
+    for this rank's part of n, x has part * (size / n) elements there and the
+    result has size elements.
+  }];
+  let arguments = (ins T:$x, I64Attr:$axis, StrAttr:$part);
   let results = (outs T:$result);
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
 }
 def Moe_ShardOp : Moe_PureOp<"shard"> {
   let summary = "this rank's part of a tensor that every rank has";
   let description = "The inverse of moe.all_gather; moves nothing between ranks.";
-  let arguments = (ins T:$x, I64Attr:$axis);
+  let arguments = (ins T:$x, I64Attr:$axis, StrAttr:$part);
   let results = (outs T:$result);
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
 }
@@ -553,7 +557,7 @@ def Moe_AllReduceOp : Moe_InferredOp<"all_reduce"> {
 }
 def Moe_ReduceScatterOp : Moe_PureOp<"reduce_scatter"> {
   let summary = "this rank's part of the reduction over the ranks";
-  let arguments = (ins Moe_CollectiveReduceAttr:$kind, T:$x, I64Attr:$axis);
+  let arguments = (ins Moe_CollectiveReduceAttr:$kind, T:$x, I64Attr:$axis, StrAttr:$part);
   let results = (outs T:$result);
   let assemblyFormat = "$kind $x attr-dict `:` functional-type(operands, results)";
 }

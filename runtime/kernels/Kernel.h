@@ -52,6 +52,10 @@ struct StepContext {
   std::span<std::byte> workspace;
   /// Distinguishes this step in collectives; equal on all ranks.
   uint32_t tag = 0;
+  /// How ranks divide things: for each LocalPart symbol, the begin of every
+  /// rank's part and, last, the whole (size() + 1 entries).
+  const std::map<std::string, std::vector<int64_t>, std::less<>> *parts =
+      nullptr;
   /// Values of the scalar expressions of the step ("exprs" attributes), by
   /// attribute name, evaluated for the shapes of this run.
   const std::map<std::string, std::vector<int64_t>, std::less<>> *exprs =
