@@ -60,6 +60,13 @@ struct StepContext {
   /// attribute name, evaluated for the shapes of this run.
   const std::map<std::string, std::vector<int64_t>, std::less<>> *exprs =
       nullptr;
+  /// The data symbols that this step defines: those that occur first in the
+  /// dims of its outputs (output by output, dimension by dimension, each once).
+  /// Views of outputs come with the bounds as sizes. A kernel that learns the
+  /// values stores them here, at most the bound, and writes its outputs row
+  /// major by these sizes; the views of later steps then have them. Preset to
+  /// the bounds; empty when the caller keeps the bounds.
+  std::span<int64_t> dataSizes;
 };
 
 /// Operands of one run. Absent optional operands have rank -1.
