@@ -1,0 +1,112 @@
+//===- Passes.td - All passes of the compiler --------------*- tablegen -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// In the order of the pipelines (Pipelines.cpp says why each stands where).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_PASSES_PASSES_TD
+#define MOE_PASSES_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class Moe_ModulePass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
+  let dependentDialects = ["::moe::dialect::MoeDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// recognize
+//===----------------------------------------------------------------------===//
+
+//===----------------------------------------------------------------------===//
+// optimize
+//===----------------------------------------------------------------------===//
+
+//===----------------------------------------------------------------------===//
+// verify
+//===----------------------------------------------------------------------===//
+
+def VerifyRecognizedPass : Moe_ModulePass<"moe-verify-recognized"> {
+  let summary = "checks that a recognized model can be distributed and lowered";
+  let description = [{
+    The gate after recognition. Every operation must have a kernel, every size
+    must be known before the run except the rows of moe.dispatch, and every
+    symbol must be the size of some input. All that is not so is reported at
+    once, each with the ONNX node that it came from.
+  }];
+}
+
+def VerifyDistributedPass : Moe_ModulePass<"moe-verify-distributed"> {
+  let summary = "checks that a distributed model is one program for all ranks";
+  let description = [{
+    The gate after distribution: every moe.experts has a placement on all ranks
+    and, on more than one rank, reads what moe.all_to_all received; local
+    symbols are declared; only moe.shard makes a value local and only a
+    collective makes it global.
+  }];
+}
+
+def VerifyPlanPass : Moe_ModulePass<"plan-verify"> {
+  let summary = "checks that a plan can be written";
+  let description = [{
+    The gate before the emitter: steps read only what was written, no step
+    writes memory that another live buffer holds, sizes use declared symbols.
+  }];
+  let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// distribute
+//===----------------------------------------------------------------------===//
+
+def PlaceExpertsPass : Moe_ModulePass<"moe-place-experts"> {
+  let summary = "says which ranks hold each expert";
+  let description = [{
+    Sets `placement` on each moe.experts, and `moe.mesh` on the module. Experts
+    are spread in block order, their numbers per rank differing by at most one.
+    With fewer experts than ranks, whole experts are replicated.
+  }];
+  let options = [
+    Option<"ranks", "ranks", "int64_t", "1", "number of ranks">,
+    Option<"reduceExact", "reduce-exact", "bool", "false",
+           "never split an expert's sums over ranks">,
+  ];
+}
+
+def DistributePass : Moe_ModulePass<"moe-distribute"> {
+  let summary = "divides the rows of the batch over the ranks of the mesh";
+  let description = [{
+    Chooses the symbol of the batch, follows it through the function, and makes
+    one program that runs on every rank: rows are sharded, what mixes rows is
+    gathered first, and rows of tokens visit the ranks of their experts by
+    moe.all_to_all and come back by moe.all_to_all_back.
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// lower
+//===----------------------------------------------------------------------===//
+
+def FuseElementwisePass : Moe_ModulePass<"moe-fuse-elementwise"> {
+  let summary = "joins elementwise operations to programs of one element";
+}
+
+def OverlapExchangePass : Moe_ModulePass<"moe-overlap-exchange"> {
+  let summary = "computes independent work while rows of tokens travel";
+}
+
+def LowerToPlanPass : Moe_ModulePass<"moe-lower-to-plan"> {
+  let summary = "from values to buffers, from operations to steps";
+  let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
+}
+
+def PlanLivenessPass : Moe_ModulePass<"plan-liveness"> {
+  let summary = "the steps between which each arena buffer is alive";
+  let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
+}
+
+#endif // MOE_PASSES_PASSES_TD

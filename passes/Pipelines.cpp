@@ -1,0 +1,92 @@
+//===- Pipelines.cpp - The passes of a compilation in order -----------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Pipelines.h"
+
+#include "passes/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace moe::pass {
+
+void buildRecognizePipeline(OpPassManager &pm) {
+  // Folds what the importer left and removes values that nobody uses, so that
+  // patterns meet one form only.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+
+  // The gate: whatever follows may rely on it.
+  pm.addPass(createVerifyRecognizedPass());
+}
+
+void buildDistributePipeline(OpPassManager &pm,
+                             const DistributeOptions &options) {
+  // Where experts live decides what has to travel, so this comes first.
+  PlaceExpertsPassOptions place;
+  place.ranks = options.ranks;
+  place.reduceExact = options.reduceExact;
+  pm.addPass(createPlaceExpertsPass(place));
+
+  // Rows over ranks, tokens to their experts and back.
+  pm.addPass(createDistributePass());
+
+  // Several users of one value each got their own gather or shard of it.
+  pm.addPass(createCSEPass());
+
+  // The gate.
+  pm.addPass(createVerifyDistributedPass());
+}
+
+void buildLowerPipeline(OpPassManager &pm) {
+  // After distribution, so that no fused program stands in the way of the
+  // analysis of rows.
+  pm.addPass(createFuseElementwisePass());
+
+  // Last before the order of operations becomes the order of steps.
+  pm.addPass(createOverlapExchangePass());
+
+  pm.addPass(createLowerToPlanPass());
+
+  // Needs all steps to exist.
+  pm.addPass(createPlanLivenessPass());
+
+  // The gate.
+  pm.addPass(createVerifyPlanPass());
+}
+
+namespace {
+struct DistributePipelineOptions
+    : PassPipelineOptions<DistributePipelineOptions> {
+  Option<int64_t> ranks{*this, "ranks", llvm::cl::desc("number of ranks"),
+                        llvm::cl::init(1)};
+  Option<bool> reduceExact{
+      *this, "reduce-exact",
+      llvm::cl::desc("never split an expert's sums over ranks"),
+      llvm::cl::init(false)};
+};
+} // namespace
+
+void registerPipelines() {
+  PassPipelineRegistration<>("moe-recognize-pipeline",
+                             "from an imported model to moe operations",
+                             buildRecognizePipeline);
+  PassPipelineRegistration<DistributePipelineOptions>(
+      "moe-distribute-pipeline", "from one device to a mesh of ranks",
+      [](OpPassManager &pm, const DistributePipelineOptions &options) {
+        buildDistributePipeline(pm, {options.ranks, options.reduceExact});
+      });
+  PassPipelineRegistration<>("moe-lower-pipeline",
+                             "from the moe dialect to a plan",
+                             buildLowerPipeline);
+}
+
+} // namespace moe::pass

@@ -1,0 +1,47 @@
+//===- Pipelines.h - The passes of a compilation in order --------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A compilation runs three pipelines one after the other. What fails in the
+// first is a model that the project does not support (StatusCode::Unsupported):
+// its gate reports every reason. A failure in the others is an error of the
+// compiler (StatusCode::Internal).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_PASSES_PIPELINES_H
+#define MOE_PASSES_PIPELINES_H
+
+#include <cstdint>
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace moe::pass {
+
+/// From an imported model to moe operations; ends with moe-verify-recognized.
+void buildRecognizePipeline(mlir::OpPassManager &pm);
+
+struct DistributeOptions {
+  int64_t ranks = 1;
+  /// Never split an expert's sums over ranks (--reduce=exact).
+  bool reduceExact = false;
+};
+/// From one device to a mesh of ranks; ends with moe-verify-distributed.
+void buildDistributePipeline(mlir::OpPassManager &pm,
+                             const DistributeOptions &options);
+
+/// From the moe dialect to one plan.program; ends with plan-verify.
+void buildLowerPipeline(mlir::OpPassManager &pm);
+
+/// Makes the three known to --pass-pipeline as moe-recognize-pipeline,
+/// moe-distribute-pipeline and moe-lower-pipeline.
+void registerPipelines();
+
+} // namespace moe::pass
+
+#endif // MOE_PASSES_PIPELINES_H
