@@ -1,0 +1,168 @@
+//===- ThreadPool.cpp - Threads of one rank -------------------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A run is opened and closed by the caller; workers enter it while it is open.
+// The caller works too, closes the run when no item is left, and waits only
+// for the workers that did enter, never for one that is still asleep.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/support/ThreadPool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+using namespace moe;
+
+/// State word: [ number of the run : 15 | open : 1 | workers inside : 16 ].
+static constexpr uint32_t kInsideMask = 0xffff;
+static constexpr uint32_t kOpen = 0x10000;
+static constexpr uint32_t kRun = 0x20000;
+static constexpr int kMaxThreads = 1024;
+/// Some 10 to 30 microseconds.
+static constexpr int kSpins = 500;
+
+static void pauseCpu() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+struct ThreadPool::Impl {
+  // What to run: written by the caller while nobody is inside.
+  Task task = nullptr;
+  void *context = nullptr;
+  int64_t numItems = 0;
+
+  alignas(64) std::atomic<int64_t> nextItem{0};
+  alignas(64) std::atomic<uint32_t> state{0};
+  /// Changes with every run; sleeping workers wait for it.
+  alignas(64) std::atomic<uint32_t> signal{0};
+  std::atomic<bool> stopping{false};
+  int spins = kSpins;
+  std::vector<std::thread> workers;
+
+  void work(int thread) {
+    for (;;) {
+      int64_t item = nextItem.fetch_add(1, std::memory_order_relaxed);
+      if (item >= numItems)
+        return;
+      task(context, item, thread);
+    }
+  }
+
+  /// Enters the open run unless it is `lastRun`; updates `lastRun`.
+  bool enter(uint32_t &lastRun) {
+    uint32_t current = state.load(std::memory_order_acquire);
+    for (;;) {
+      uint32_t run = current & ~(kOpen | kInsideMask);
+      if (!(current & kOpen) || run == lastRun)
+        return false;
+      if (state.compare_exchange_weak(current, current + 1,
+                                      std::memory_order_acq_rel)) {
+        lastRun = run;
+        return true;
+      }
+    }
+  }
+
+  void leave() {
+    uint32_t before = state.fetch_sub(1, std::memory_order_acq_rel);
+    if ((before & (kOpen | kInsideMask)) == 1)
+      state.notify_all();
+  }
+
+  void workerLoop(int thread) {
+    uint32_t lastRun = 0;
+    int idle = 0;
+    for (;;) {
+      uint32_t seen = signal.load(std::memory_order_acquire);
+      if (stopping.load(std::memory_order_acquire))
+        return;
+      if (enter(lastRun)) {
+        work(thread);
+        leave();
+        idle = 0;
+      } else if (++idle < spins) {
+        pauseCpu();
+      } else {
+        signal.wait(seen, std::memory_order_acquire);
+        idle = 0;
+      }
+    }
+  }
+
+  void open() {
+    nextItem.store(0, std::memory_order_relaxed);
+    uint32_t next = (state.load(std::memory_order_relaxed) + kRun) | kOpen;
+    // Workers remember run 0 before their first run.
+    if ((next & ~(kOpen | kInsideMask)) == 0)
+      next += kRun;
+    state.store(next, std::memory_order_release);
+    signal.fetch_add(1, std::memory_order_release);
+    signal.notify_all();
+  }
+
+  void closeAndWait() {
+    uint32_t current =
+        state.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+    for (int i = 0; current & kInsideMask; ++i) {
+      if (i < spins)
+        pauseCpu();
+      else
+        state.wait(current, std::memory_order_acquire);
+      current = state.load(std::memory_order_acquire);
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int numThreads) : impl(std::make_unique<Impl>()) {
+  numThreads = std::clamp(numThreads, 1, kMaxThreads);
+  // Spinning takes the core from a thread that has work.
+  if (numThreads > static_cast<int>(std::thread::hardware_concurrency()))
+    impl->spins = 1;
+  impl->workers.reserve(numThreads - 1);
+  for (int i = 1; i < numThreads; ++i) {
+    try {
+      impl->workers.emplace_back(
+          [pool = impl.get(), i] { pool->workerLoop(i); });
+    } catch (const std::system_error &) {
+      break; // The system gives no more threads: work with those that exist.
+    }
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  impl->stopping.store(true, std::memory_order_release);
+  impl->signal.fetch_add(1, std::memory_order_release);
+  impl->signal.notify_all();
+  for (std::thread &worker : impl->workers)
+    worker.join();
+}
+
+int ThreadPool::numThreads() const {
+  return static_cast<int>(impl->workers.size()) + 1;
+}
+
+void ThreadPool::run(int64_t numItems, Task task, void *context) {
+  if (impl->workers.empty() || numItems <= 1) {
+    for (int64_t item = 0; item < numItems; ++item)
+      task(context, item, 0);
+    return;
+  }
+  impl->task = task;
+  impl->context = context;
+  impl->numItems = numItems;
+  impl->open();
+  impl->work(0);
+  impl->closeAndWait();
+}
