@@ -1,0 +1,12 @@
+//===- Communicator.cpp - Collectives between ranks -----------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/comm/Communicator.h"
+
+using namespace moe;
+
+Communicator::~Communicator() = default;
