@@ -1,4 +1,5 @@
-//===- Pipelines.cpp - The passes of a compilation in order -----------------===//
+//===- Pipelines.cpp - The passes of a compilation in order
+//-----------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

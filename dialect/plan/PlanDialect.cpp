@@ -56,8 +56,8 @@ static LogicalResult verifyExpr(Operation *op, StringRef what, StringRef text) {
   StatusOr<DimExpr> expr = DimExpr::parse({text.data(), text.size()});
   if (expr.isOk())
     return success();
-  return op->emitOpError()
-         << what << " is not an expression: " << expr.status().message();
+  return op->emitOpError() << what << " is not an expression: "
+                           << expr.status().message();
 }
 
 LogicalResult
@@ -69,8 +69,8 @@ InstrAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
   if (operands.size() > 3)
     return emitError() << "an instruction has at most 3 operands, found "
                        << operands.size();
-  if (op.getValue() == "constant" && !isa_and_nonnull<FloatAttr, IntegerAttr>(
-                                         static_cast<Attribute>(value)))
+  if (op.getValue() == "constant" &&
+      !isa_and_nonnull<FloatAttr, IntegerAttr>(static_cast<Attribute>(value)))
     return emitError() << "a constant needs a number";
   return success();
 }
@@ -114,8 +114,8 @@ LogicalResult ParamOp::verify() {
   }
   size_t expected = std::max<int64_t>(1, getExperts());
   if (getBlocks().size() != expected)
-    return emitOpError() << "has " << getBlocks().size()
-                         << " blocks, expected " << expected;
+    return emitOpError() << "has " << getBlocks().size() << " blocks, expected "
+                         << expected;
   return success();
 }
 
@@ -152,11 +152,11 @@ static LogicalResult verifyElementwise(StepOp step) {
     ++defined;
   }
   // C3
-  ArrayRef<int64_t> registers = step.getRegisters().value_or(ArrayRef<int64_t>());
+  ArrayRef<int64_t> registers =
+      step.getRegisters().value_or(ArrayRef<int64_t>());
   if (registers.size() != step.getOutputs().size())
-    return step.emitOpError() << "has " << registers.size()
-                              << " results for " << step.getOutputs().size()
-                              << " outputs";
+    return step.emitOpError() << "has " << registers.size() << " results for "
+                              << step.getOutputs().size() << " outputs";
   for (int64_t reg : registers)
     if (reg < 0 || reg >= defined)
       return step.emitOpError() << "register " << reg << " is not defined";

@@ -1,4 +1,5 @@
-//===- PlanDialect.h - The plan dialect --------------------------*- C++ -*-===//
+//===- PlanDialect.h - The plan dialect --------------------------*- C++
+//-*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
