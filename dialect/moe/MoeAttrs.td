@@ -255,8 +255,11 @@ def Moe_ParamAttr : Moe_Attr<"Param", "param"> {
     runtime/plan/Plan.fbs. `type` is the shape and element type of the result.
 
     ```mlir
-    #moe.param<transpose[1, 0](#moe.param<file "model.onnx" [1024, 2048]() : tensor<16x32xf32>>) : tensor<32x16xf32>>
+    #moe.param<transpose [1, 0] (#moe.param<file "model.onnx" [1024, 2048]
+      : tensor<16x32xf32>>) : tensor<32x16xf32>>
+    #moe.param<fill = 1.0 : f32 : tensor<32xf32>>
     ```
+    dialect/moe/ParamBuilder.h makes them, simplified.
   }];
   let parameters = (ins
     "::mlir::StringAttr":$kind,

@@ -42,6 +42,7 @@ def Moe_Dialect : Dialect {
   let useDefaultAttributePrinterParser = 1;
   let dependentDialects = ["::mlir::func::FuncDialect"];
   let hasConstantMaterializer = 1;
+  let extraClassDeclaration = "void registerAttributes();";
 }
 
 #endif // MOE_DIALECT_MOE_MOEDIALECT_TD

@@ -1,0 +1,34 @@
+//===- MoeDialect.h - The moe dialect ----------------------------*- C++
+//-*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The dialect class and the names of the attributes that it puts on functions
+// and their arguments (see MoeDialect.td for their meaning).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_DIALECT_MOE_MOEDIALECT_H
+#define MOE_DIALECT_MOE_MOEDIALECT_H
+
+#include "mlir/IR/Dialect.h"
+
+#include "dialect/moe/MoeDialect.h.inc"
+
+namespace moe::dialect {
+
+/// Dictionary on a function: local symbol -> the expression that ranks divide.
+inline constexpr llvm::StringLiteral kLocalSymbols = "moe.local_symbols";
+/// Dictionary on a function: data symbol -> the expression of its bound.
+inline constexpr llvm::StringLiteral kDataSymbols = "moe.data_symbols";
+/// String on an argument or result: its name in the model.
+inline constexpr llvm::StringLiteral kName = "moe.name";
+/// String on an argument or result: the cache whose past or present it is.
+inline constexpr llvm::StringLiteral kState = "moe.state";
+
+} // namespace moe::dialect
+
+#endif // MOE_DIALECT_MOE_MOEDIALECT_H
