@@ -1,4 +1,4 @@
-//===- Communicator.h - Collectives between ranks ----------------*- C++ -*-===//
+//===- Communicator.h - Collectives between ranks ---------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,7 +8,8 @@
 // What ranks say to each other. All members call the same operations in the
 // same order; every operation carries a tag (its step), which is checked.
 // A rank that fails calls abort(); whoever waits or comes later returns its
-// error at once, so nobody hangs.
+// error at once, so nobody hangs. After any error the group is of no use any
+// more.
 //
 // Reductions add the contributions in the order of the ranks, so results do
 // not depend on timing.
@@ -18,6 +19,7 @@
 #ifndef MOE_RUNTIME_COMM_COMMUNICATOR_H
 #define MOE_RUNTIME_COMM_COMMUNICATOR_H
 
+#include "runtime/support/Counters.h"
 #include "runtime/support/DType.h"
 #include "runtime/support/Status.h"
 
@@ -29,16 +31,6 @@
 #include <vector>
 
 namespace moe {
-
-/// What one rank did, counted where it happens.
-struct Counters {
-  uint64_t messages = 0;    ///< non-empty messages to other ranks
-  uint64_t bytesSent = 0;   ///< bytes to other ranks
-  uint64_t expertRows = 0;  ///< rows that expert kernels computed
-  uint64_t flops = 0;       ///< multiply and add count as two
-  uint64_t weightBytes = 0; ///< weight bytes that this rank holds
-  uint64_t expertWeightBytes = 0; ///< of these, weights of experts
-};
 
 /// Bytes to or from one peer.
 struct SendBlock {
@@ -77,7 +69,7 @@ public:
   virtual Status reduceScatter(const void *send, void *recv, int64_t count,
                                DType dtype, ReduceOp op, uint32_t tag) = 0;
   /// Ends every present and later operation of all ranks with an error that
-  /// names this rank and `why`.
+  /// names this rank and `why`. Any thread may call it at any time.
   virtual void abort(const Status &why) = 0;
 
   Counters &counters() { return theCounters; }

@@ -1,5 +1,4 @@
-//===- Reduce.h - Sums over ranks in their order -----------------*- C++
-//-*-===//
+//===- Reduce.h - Sums over ranks in their order ----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Rendezvous.h - Where threads that are ranks meet ----------*- C++
-//-*-===//
+//===- Rendezvous.h - Where threads that are ranks meet ---------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Device.h - Memory, streams and events ---------------------*- C++ -*-===//
+//===- Device.h - Memory, streams and events --------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

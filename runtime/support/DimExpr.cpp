@@ -436,6 +436,48 @@ struct DimExpr::Impl {
     return Status(StatusCode::OutOfMemory,
                   "size '" + atom.text + "' overflows 64 bits");
   }
+
+  static Instruction::Op instructionOf(AtomKind kind) {
+    switch (kind) {
+    case AtomKind::Symbol:
+      return Instruction::Op::Symbol;
+    case AtomKind::CeilDiv:
+      return Instruction::Op::CeilDiv;
+    case AtomKind::FloorDiv:
+      return Instruction::Op::FloorDiv;
+    case AtomKind::Mod:
+      return Instruction::Op::Mod;
+    case AtomKind::Max:
+      return Instruction::Op::Max;
+    case AtomKind::Min:
+      return Instruction::Op::Min;
+    }
+    return Instruction::Op::Symbol;
+  }
+
+  static void append(const DimExpr &expr, std::vector<Instruction> &program) {
+    const std::vector<Term> &terms = of(expr).terms;
+    if (terms.empty())
+      program.push_back({Instruction::Op::Constant, 0, ""});
+    for (const Term &term : terms) {
+      bool hasFactor = term.coefficient != 1 || term.atoms.empty();
+      if (hasFactor)
+        program.push_back({Instruction::Op::Constant, term.coefficient, ""});
+      for (const AtomRef &atom : term.atoms) {
+        if (atom->kind == AtomKind::Symbol) {
+          program.push_back({Instruction::Op::Symbol, 0, atom->text});
+        } else {
+          append(atom->a, program);
+          append(atom->b, program);
+          program.push_back({instructionOf(atom->kind), 0, ""});
+        }
+        if (hasFactor || &atom != &term.atoms.front())
+          program.push_back({Instruction::Op::Mul, 0, ""});
+      }
+      if (&term != &terms.front())
+        program.push_back({Instruction::Op::Add, 0, ""});
+    }
+  }
 };
 
 DimExpr::DimExpr() {
@@ -638,3 +680,10 @@ StatusOr<int64_t> DimExpr::evaluate(const SymbolValues &values) const {
 }
 
 std::string DimExpr::toString() const { return impl->text; }
+
+std::vector<DimExpr::Instruction> DimExpr::program() const {
+  std::vector<Instruction> result;
+  if (!impl->tooLarge)
+    Impl::append(*this, result);
+  return result;
+}

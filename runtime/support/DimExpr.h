@@ -1,4 +1,4 @@
-//===- DimExpr.h - Sizes as expressions over symbols -------------*- C++ -*-===//
+//===- DimExpr.h - Sizes as expressions over symbols ------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -39,6 +39,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace moe {
 
@@ -91,6 +92,28 @@ public:
   StatusOr<int64_t> evaluate(const SymbolValues &values) const;
   /// The normal form.
   std::string toString() const;
+
+  /// An instruction of a machine with a stack: Constant and Symbol push a
+  /// value, the others replace the two on top by their result.
+  struct Instruction {
+    enum class Op {
+      Constant,
+      Symbol,
+      Add,
+      Mul,
+      CeilDiv,
+      FloorDiv,
+      Mod,
+      Max,
+      Min
+    };
+    Op op = Op::Constant;
+    int64_t constant = 0;
+    std::string symbol;
+  };
+  /// The expression as a program, for those who evaluate it often. Empty if
+  /// the expression is too large to be evaluated.
+  std::vector<Instruction> program() const;
 
 private:
   struct Impl;

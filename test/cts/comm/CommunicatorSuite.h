@@ -1,5 +1,4 @@
-//===- CommunicatorSuite.h - What every communicator must do -----*- C++
-//-*-===//
+//===- CommunicatorSuite.h - What every communicator must do ----*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
