@@ -17,72 +17,22 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Tools.h"
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <string>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <vector>
+#include <cctype>
 
 namespace fs = std::filesystem;
+using namespace moe::test;
 using nlohmann::json;
 
 namespace {
 
 std::string theSet = "deepspeed";
 int theRanks = 1;
-
-struct Outcome {
-  int exitCode = -1;
-  std::string output;
-  std::string errors;
-};
-
-std::string readFile(const fs::path &path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-/// A folder that is removed with its contents.
-class ScratchFolder {
-public:
-  ScratchFolder() {
-    std::string pattern = (fs::temp_directory_path() / "moe-e2e-XXXXXX");
-    path = mkdtemp(pattern.data());
-  }
-  ~ScratchFolder() { fs::remove_all(path); }
-  fs::path path;
-};
-
-std::string quote(const std::string &text) { return "'" + text + "'"; }
-
-/// Runs one of the tools; a run that takes longer than two minutes fails.
-Outcome runTool(const std::string &tool, const std::vector<std::string> &args,
-                const fs::path &scratch) {
-  std::string command = "timeout 120 " + quote(MOE_BIN_DIR "/" + tool);
-  for (const std::string &arg : args)
-    command += " " + quote(arg);
-  fs::path errors = scratch / "stderr";
-  command += " 2>" + quote(errors);
-  Outcome outcome;
-  FILE *pipe = popen(command.c_str(), "r");
-  if (!pipe)
-    return outcome;
-  std::array<char, 4096> buffer;
-  while (size_t count = fread(buffer.data(), 1, buffer.size(), pipe))
-    outcome.output.append(buffer.data(), count);
-  int status = pclose(pipe);
-  outcome.exitCode = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  outcome.errors = readFile(errors);
-  return outcome;
-}
 
 std::vector<fs::path> modelFolders(const std::string &set) {
   std::vector<fs::path> folders;
