@@ -78,7 +78,7 @@ InstrAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
 LogicalResult ProgramOp::verify() {
   if (static_cast<int64_t>(getNumRanks()) < 1)
     return emitOpError("has no rank");
-  for (Operation &op : *getBody())
+  for (Operation &op : getBody().front())
     if (op.getDialect() != (*this)->getDialect())
       return op.emitOpError("cannot stand in a plan");
   return success();

@@ -1,5 +1,4 @@
-//===- EmitPlan.h - From a plan.program to a plan file -----------*- C++
-//-*-===//
+//===- EmitPlan.h - From a plan.program to a plan file ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
