@@ -183,8 +183,11 @@ def Moe_NormalizeAttr : Moe_EnumAttr<Moe_Normalize, "normalize">;
 // Who keeps a place in an expert that overflows, and its slot there:
 // choice: all first choices in token order, then all second choices (k = 1, 2;
 // second choices queue behind ALL first choices, counted before dropping);
-// token: token order; probs, logits: the C highest per expert by softmax
-// probability or logit; random: a seeded random set (DeepSpeed's random token
+// token: token order; probs: the C highest per expert by softmax probability;
+// logits: by logit, where a token that did not choose the expert competes with
+// 0, so that a negative logit may lose its place to nobody (DeepSpeed 0.15.0 to
+// 0.18.9); in both survivors sit in token order, ties go to the lower token;
+// random: a seeded random set (DeepSpeed's random token
 // selection), token order inside.
 def Moe_DropPolicy : Moe_I32Enum<"DropPolicy", "who survives an overflow", [
   I32EnumAttrCase<"None", 0, "none">,
