@@ -28,6 +28,11 @@ void MoeDialect::registerAttributes() {
       >();
 }
 
+bool moe::dialect::givesTruth(UnaryKind kind) {
+  return kind == UnaryKind::IsNan || kind == UnaryKind::IsInf ||
+         kind == UnaryKind::IsPosInf || kind == UnaryKind::IsNegInf;
+}
+
 //===----------------------------------------------------------------------===//
 // DimsAttr
 //===----------------------------------------------------------------------===//

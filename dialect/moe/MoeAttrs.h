@@ -21,4 +21,11 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialect/moe/MoeAttrs.h.inc"
 
+namespace moe::dialect {
+
+/// True for is_nan and the like, whose result is i1.
+bool givesTruth(UnaryKind kind);
+
+} // namespace moe::dialect
+
 #endif // MOE_DIALECT_MOE_MOEATTRS_H

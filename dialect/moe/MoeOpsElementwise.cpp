@@ -26,11 +26,6 @@ static FailureOr<Dims> inferBroadcast(const Inference &check,
   return dims;
 }
 
-static bool givesTruth(UnaryKind kind) {
-  return kind == UnaryKind::IsNan || kind == UnaryKind::IsInf ||
-         kind == UnaryKind::IsPosInf || kind == UnaryKind::IsNegInf;
-}
-
 static bool takesNumbers(UnaryKind kind) {
   return kind == UnaryKind::Neg || kind == UnaryKind::Abs ||
          kind == UnaryKind::Sign || kind == UnaryKind::Square ||
