@@ -22,9 +22,59 @@ class Moe_ModulePass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 // recognize
 //===----------------------------------------------------------------------===//
 
+def RecognizeCachePass : Moe_ModulePass<"moe-recognize-cache"> {
+  let summary = "finds the key-value caches of a generation model";
+  let description = [{
+    An argument to which something is appended and which leaves the function
+    again is a cache: the concat becomes moe.cache_append, argument and result
+    get `moe.state`.
+  }];
+}
+
+def RecognizeAttentionPass : Moe_ModulePass<"moe-recognize-attention"> {
+  let summary = "finds softmax(q k^T * scale + mask) v";
+  let description = [{
+    Any way to scale (scores, queries, keys or both), to mask (added or
+    selected), to repeat key heads, with a sink column and with rows that see
+    nothing becomes one moe.attention.
+  }];
+}
+
+def RecognizeGatePass : Moe_ModulePass<"moe-recognize-gate"> {
+  let summary = "finds routers: scores, the k best, their weights";
+  let description = [{
+    Works backwards from a top_k over the experts to the logits and forwards to
+    the mixing weights; what matches a router family of moe.gate becomes one.
+  }];
+}
+
+def RecognizeBatchedPass : Moe_ModulePass<"moe-recognize-batched"> {
+  let summary = "finds experts whose weights are gathered for each token";
+}
+
+def RecognizeMaskedPass : Moe_ModulePass<"moe-recognize-masked"> {
+  let summary = "finds experts that run on all tokens and are masked";
+}
+
+def RecognizeSharedPass : Moe_ModulePass<"moe-recognize-shared"> {
+  let summary = "finds dense FFNs and how they are mixed with experts";
+  let description = [{
+    Shared experts with and without a sigmoid gate, the residual branch of
+    PR-MoE, and plain MLPs become moe.ffn; what adds them to experts moe.mix.
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // optimize
 //===----------------------------------------------------------------------===//
+
+def CanonicalizeTensorPass : Moe_ModulePass<"moe-canonicalize-tensor"> {
+  let summary = "one form for each idea that exporters write in many ways";
+  let description = [{
+    Activations, normalizations and biased products that are written out become
+    single operations, and arithmetic without effect goes.
+  }];
+}
 
 //===----------------------------------------------------------------------===//
 // verify

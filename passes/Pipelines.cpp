@@ -25,6 +25,27 @@ void buildRecognizePipeline(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 
+  // One form for each activation, norm and biased product: the recognizers
+  // know no other.
+  pm.addPass(createCanonicalizeTensorPass());
+
+  // Independent of all that follows.
+  pm.addPass(createRecognizeCachePass());
+  pm.addPass(createRecognizeAttentionPass());
+
+  // Routers that only choose and weigh; recognizers of experts say more about
+  // a layer that they find behind a moe.gate.
+  pm.addPass(createRecognizeGatePass());
+  pm.addPass(createRecognizeBatchedPass());
+  pm.addPass(createRecognizeMaskedPass());
+
+  // Last, because whatever is left of FFNs then is dense.
+  pm.addPass(createRecognizeSharedPass());
+
+  // Several layers may have made the same mask or table.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+
   // The gate: whatever follows may rely on it.
   pm.addPass(createVerifyRecognizedPass());
 }

@@ -1,0 +1,137 @@
+//===- MovementForms.cpp - Canonical forms of moved elements -------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/optimize/CanonicalForms.h"
+#include "passes/recognize/Match.h"
+#include "passes/recognize/View.h"
+
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+using namespace moe::dialect;
+
+namespace moe::pass {
+namespace {
+
+// Pattern: f(broadcast(x), y) -> f(x, y) [y has what x lacks]
+template <typename OpTy> struct DropBroadcast : OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto broadcast = operand.get().template getDefiningOp<BroadcastOp>();
+      if (!broadcast || !isNeedless(op, operand, broadcast))
+        continue;
+      rewriter.modifyOpInPlace(op, [&] { operand.set(broadcast.getX()); });
+      return success();
+    }
+    return failure();
+  }
+
+private:
+  static bool isNeedless(OpTy op, OpOperand &dropped, BroadcastOp broadcast) {
+    Dims dims = getDims(broadcast.getX());
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (&operand == &dropped)
+        continue;
+      FailureOr<Dims> joined = broadcastDims(dims, getDims(operand.get()));
+      if (failed(joined))
+        return false;
+      dims = *joined;
+    }
+    return dims == getDims(op->getResult(0));
+  }
+};
+
+/// The dimension of `index` along which it counts 0, 1, .. size - 1, if all
+/// other dimensions repeat that.
+std::optional<size_t> countedDimension(Value index, const DimExpr &size) {
+  View view = View::trace(index, /*throughCasts=*/true);
+  auto iota = view.root.getDefiningOp<IotaOp>();
+  if (!iota || iota.getStep() != 1 || iota.getStart().getDim(0) != DimExpr(0) ||
+      getDim(view.root, 0) != size)
+    return std::nullopt;
+  std::optional<size_t> counted;
+  for (auto [i, factors] : llvm::enumerate(view.dims)) {
+    if (factors == wholeAxis(view.root, 0) && !factors.empty()) {
+      if (counted)
+        return std::nullopt;
+      counted = i;
+    } else if (llvm::any_of(factors, [](const Factor &factor) {
+                 return !factor.isRepeated();
+               })) {
+      return std::nullopt;
+    }
+  }
+  return counted;
+}
+
+// Pattern: gather_nd(x, (i, j)) -> broadcast(reshape(x))
+//          [i and j count along two dimensions of the result, in order]
+struct CountedGatherNd : OpRewritePattern<GatherNdOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(GatherNdOp op,
+                                PatternRewriter &rewriter) const override {
+    auto tuples = op.getIndices().getDefiningOp<ConcatOp>();
+    Dims data = getDims(op.getData());
+    Dims result = getDims(op.getResult());
+    int64_t last = getTensorType(op.getIndices()).getRank() - 1;
+    if (op.getBatchDims() != 0 || !tuples || tuples.getAxis() != last ||
+        tuples.getInputs().size() > data.size())
+      return failure();
+    // Dimensions of size 1 wherever no index counts.
+    Dims spread(last, DimExpr(1));
+    std::optional<size_t> previous;
+    for (auto [axis, index] : llvm::enumerate(tuples.getInputs())) {
+      if (getDim(index, last) != DimExpr(1))
+        return failure();
+      auto counted = countedDimension(index, data[axis]);
+      if (!counted || (previous && *counted <= *previous))
+        return failure();
+      spread[*counted] = data[axis];
+      previous = counted;
+    }
+    spread.append(data.begin() + tuples.getInputs().size(), data.end());
+    if (!broadcastsTo(spread, result))
+      return failure();
+    Value value = reshapeTo(rewriter, op.getLoc(), op.getData(), spread);
+    if (value.getType() != op.getType())
+      value = BroadcastOp::create(rewriter, op.getLoc(), op.getType(), value);
+    rewriter.replaceOp(op, value);
+    return success();
+  }
+};
+
+// Pattern: gather_nd(x, i) -> gather(x, i) [the tuples have one entry]
+struct SingleGatherNd : OpRewritePattern<GatherNdOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(GatherNdOp op,
+                                PatternRewriter &rewriter) const override {
+    Dims indices = getDims(op.getIndices());
+    if (indices.empty() || indices.back() != DimExpr(1))
+      return failure();
+    indices.pop_back();
+    Value flat = reshapeTo(rewriter, op.getLoc(), op.getIndices(), indices);
+    rewriter.replaceOpWithNewOp<GatherOp>(op, op.getData(), flat,
+                                          /*axis=*/op.getBatchDims(),
+                                          /*batch_dims=*/op.getBatchDims());
+    return success();
+  }
+};
+
+} // namespace
+
+void populateMovementPatterns(RewritePatternSet &patterns) {
+  patterns.add<DropBroadcast<BinaryOp>, DropBroadcast<CompareOp>,
+               DropBroadcast<SelectOp>, CountedGatherNd, SingleGatherNd>(
+      patterns.getContext());
+}
+
+} // namespace moe::pass
