@@ -1,0 +1,74 @@
+//===- PlanLiveness.cpp - When each arena buffer is alive -----------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Sets `first_step` and `last_step` of each arena buffer from the first step
+// that writes it to the last that reads it; what is done to a view is done to
+// its base. Buffers that no step uses are removed.
+//
+// Before: a plan.program whose steps are in their final order. After: arena
+// buffers that are no views have a lifetime; the arena is solved from these.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+
+#include "dialect/plan/PlanDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace moe::pass {
+#define GEN_PASS_DEF_PLANLIVENESSPASS
+#include "passes/Passes.h.inc"
+} // namespace moe::pass
+
+using namespace mlir;
+using namespace moe;
+using namespace moe::plan_dialect;
+
+/// The buffer at the end of a chain of views, or null for plan.none.
+static BufferOp rootOf(Value value) {
+  auto buffer = value.getDefiningOp<BufferOp>();
+  while (buffer && buffer.getBase())
+    buffer = buffer.getBase().getDefiningOp<BufferOp>();
+  return buffer;
+}
+
+static void setLifetimes(ProgramOp program) {
+  Builder builder(program.getContext());
+  int64_t number = 0;
+  for (auto step : program.getBody().getOps<StepOp>()) {
+    for (Value operand : step->getOperands()) {
+      BufferOp buffer = rootOf(operand);
+      if (!buffer || buffer.getKind() != BufferKind::Arena)
+        continue;
+      IntegerAttr now = builder.getI64IntegerAttr(number);
+      if (static_cast<int64_t>(buffer.getFirstStep()) < 0)
+        buffer.setFirstStepAttr(now);
+      buffer.setLastStepAttr(now);
+    }
+    ++number;
+  }
+}
+
+static void eraseUnused(ProgramOp program) {
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(program.getBody().front())))
+    if (isa<BufferOp, NoneOp>(op) && op.use_empty())
+      op.erase();
+}
+
+namespace {
+struct PlanLiveness : moe::pass::impl::PlanLivenessPassBase<PlanLiveness> {
+  void runOnOperation() override {
+    for (auto program : getOperation().getOps<ProgramOp>()) {
+      eraseUnused(program);
+      setLifetimes(program);
+    }
+  }
+};
+} // namespace

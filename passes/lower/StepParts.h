@@ -1,0 +1,32 @@
+//===- StepParts.h - What a step takes from its operation -------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_PASSES_LOWER_STEPPARTS_H
+#define MOE_PASSES_LOWER_STEPPARTS_H
+
+#include "dialect/moe/MoeOps.h"
+
+namespace moe::pass {
+
+/// Operands as the .td lists them, null where an optional one is absent.
+llvm::SmallVector<mlir::Value> operandSlots(mlir::Operation *op);
+
+/// The attributes of `op` as settings of a step: booleans as 0 and 1, enums as
+/// their keyword. Placements and names of states are left out: layer and buffer
+/// say them.
+mlir::DictionaryAttr stepSettings(mlir::Operation *op);
+
+/// The program of an elementwise operation.
+struct ElementwiseProgram {
+  mlir::ArrayAttr instructions;
+  mlir::DenseI64ArrayAttr registers;
+};
+ElementwiseProgram elementwiseProgram(dialect::ElementwiseOp op);
+
+} // namespace moe::pass
+
+#endif // MOE_PASSES_LOWER_STEPPARTS_H
