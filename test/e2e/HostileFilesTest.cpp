@@ -1,0 +1,163 @@
+//===- HostileFilesTest.cpp - Damaged and hostile files -------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What SECURITY.md promises: a damaged model, plan or array ends in a sentence
+// and an exit code, never in a crash, and writes nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Tools.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+namespace fs = std::filesystem;
+using namespace moe::test;
+
+namespace {
+
+const fs::path kModel = MOE_MODELS_DIR "/deepspeed/v0_18_0_k2_d1_r0";
+
+class HostileFilesTest : public testing::Test {
+protected:
+  void write(const fs::path &path, const std::string &bytes) {
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+
+  /// Expects one of `codes`, and a message if it is not success.
+  void expectCode(const Outcome &outcome, const std::set<int> &codes) {
+    EXPECT_TRUE(codes.contains(outcome.exitCode))
+        << "exit code " << outcome.exitCode << ": " << outcome.errors;
+    if (outcome.exitCode != 0)
+      EXPECT_NE(outcome.errors.find("error"), std::string::npos)
+          << outcome.errors;
+  }
+
+  /// Compiles damaged bytes; a compile that fails leaves no file behind.
+  void compileDamaged(const std::string &bytes, const std::set<int> &codes) {
+    fs::path folder = scratch.path / "out";
+    fs::remove_all(folder);
+    fs::create_directory(folder);
+    write(scratch.path / "model.onnx", bytes);
+    Outcome outcome =
+        runTool("moe-opt",
+                {scratch.path / "model.onnx", "-o", folder / "model.moeplan"},
+                scratch.path);
+    expectCode(outcome, codes);
+    if (outcome.exitCode != 0)
+      EXPECT_TRUE(fs::is_empty(folder));
+  }
+
+  std::string compiledPlan() {
+    fs::path plan = scratch.path / "good.moeplan";
+    Outcome outcome =
+        runTool("moe-opt", {kModel / "model.onnx", "-o", plan, "--ranks=2"},
+                scratch.path);
+    EXPECT_EQ(outcome.exitCode, 0) << outcome.errors;
+    return readFile(plan);
+  }
+
+  void runDamaged(const std::string &bytes, const std::set<int> &codes) {
+    write(scratch.path / "bad.moeplan", bytes);
+    expectCode(runTool("moe-run", {scratch.path / "bad.moeplan"}, scratch.path),
+               codes);
+    expectCode(
+        runTool("moe-inspect", {scratch.path / "bad.moeplan"}, scratch.path),
+        {0, 6});
+  }
+
+  static std::string withFlippedBit(std::string bytes, size_t bit) {
+    bytes[bit / 8] ^= static_cast<char>(1 << (bit % 8));
+    return bytes;
+  }
+
+  ScratchFolder scratch;
+  std::mt19937_64 random{1};
+};
+
+TEST_F(HostileFilesTest, TruncatedModel) {
+  std::string model = readFile(kModel / "model.onnx");
+  for (int i = 0; i < 40; ++i)
+    compileDamaged(model.substr(0, model.size() * i / 40), {3, 4});
+}
+
+TEST_F(HostileFilesTest, FlippedBitInAModel) {
+  std::string model = readFile(kModel / "model.onnx");
+  for (int i = 0; i < 60; ++i)
+    compileDamaged(withFlippedBit(model, random() % (model.size() * 8)),
+                   {0, 3, 4, 10});
+}
+
+TEST_F(HostileFilesTest, TruncatedPlan) {
+  std::string plan = compiledPlan();
+  for (int i = 0; i < 40; ++i)
+    runDamaged(plan.substr(0, plan.size() * i / 40), {6});
+}
+
+TEST_F(HostileFilesTest, FlippedBitInAPlan) {
+  std::string plan = compiledPlan();
+  for (int i = 0; i < 60; ++i)
+    runDamaged(withFlippedBit(plan, random() % (plan.size() * 8)), {6});
+}
+
+TEST_F(HostileFilesTest, DamagedInputs) {
+  compiledPlan();
+  std::string inputs = readFile(kModel / "inputs_0.npz");
+  for (int i = 0; i < 40; ++i) {
+    write(scratch.path / "bad.npz",
+          i < 20 ? inputs.substr(0, inputs.size() * i / 20)
+                 : withFlippedBit(inputs, random() % (inputs.size() * 8)));
+    fs::path outputs = scratch.path / "outputs.npz";
+    Outcome outcome = runTool("moe-run",
+                              {scratch.path / "good.moeplan", "--inputs",
+                               scratch.path / "bad.npz", "--outputs", outputs},
+                              scratch.path);
+    // A flip in a field that nobody reads, such as a time stamp, is harmless.
+    expectCode(outcome, i < 20 ? std::set<int>{7} : std::set<int>{0, 2, 7});
+    if (outcome.exitCode != 0)
+      EXPECT_FALSE(fs::exists(outputs));
+    fs::remove(outputs);
+  }
+}
+
+TEST_F(HostileFilesTest, WrongUse) {
+  struct Case {
+    const char *tool;
+    std::vector<std::string> args;
+    int code;
+    const char *says;
+  };
+  std::string model = kModel / "model.onnx";
+  std::string nowhere = scratch.path / "no" / "such" / "file";
+  const Case cases[] = {
+      {"moe-opt", {model, "-o", "/dev/null/x", "--ranks=2"}, 7, "/dev/null/x"},
+      {"moe-opt", {model, "-o", "x.moeplan", "--ranks=0"}, 2, "ranks"},
+      {"moe-opt", {model, "-o", "x.moeplan", "--ranks=-1"}, 2, "ranks"},
+      {"moe-opt", {model, "-o", "x.moeplan", "--ranks=many"}, 2, "ranks"},
+      {"moe-opt", {model, "-o", "x.moeplan", "--rank=2"}, 2, "ranks"},
+      {"moe-opt", {nowhere, "-o", "x.moeplan"}, 7, "no/such/file"},
+      {"moe-run", {nowhere}, 7, "no/such/file"},
+      {"moe-run", {model}, 6, "model.onnx"},
+      {"moe-run", {"--threads", "0", nowhere}, 2, "threads"},
+      {"moe-run", {"--thread", "2", nowhere}, 2, "threads"},
+      {"moe-run", {"--max", "batch=-1", nowhere}, 2, "max"},
+      {"moe-run", {"--verify", "never", nowhere}, 2, "verify"},
+      {"moe-run", {"--device", "tpu", nowhere}, 2, "device"},
+      {"moe-inspect", {nowhere}, 7, "no/such/file"},
+  };
+  for (const Case &test : cases) {
+    Outcome outcome = runTool(test.tool, test.args, scratch.path);
+    SCOPED_TRACE(test.tool + (" " + test.args.back()));
+    EXPECT_EQ(outcome.exitCode, test.code) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(test.says), std::string::npos)
+        << outcome.errors;
+  }
+}
+
+} // namespace
