@@ -506,13 +506,24 @@ def Moe_CacheAppendOp : Moe_InferredOp<"cache_append"> {
   let summary = "a cache with new entries at its end";
   let description = [{
     concat(past, new) along `axis`; `state` names the cache. In the plan the
-    past is not copied: new is written behind it.
+    past is not copied: new is written behind it. With `lengths` `[B]` (i64, B
+    the first dimension) only lengths[b] entries of row b of past count: its
+    new entries stand at lengths[b], and what is behind them is unspecified.
     * C1: the axis is below the rank of past, C2: ranks, element types and the
-      other dimensions are equal.
+      other dimensions are equal, C3: lengths is i64 `[B]` and the axis not 0.
   }];
-  let arguments = (ins T:$past, T:$new_entries, StrAttr:$state, I64Attr:$axis);
+  let arguments = (ins T:$past, T:$new_entries, Optional<T>:$lengths, StrAttr:$state, I64Attr:$axis);
   let results = (outs T:$result);
-  let assemblyFormat = "$state $past `,` $new_entries attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $state $past `,` $new_entries (`lengths` $lengths^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Value":$past,
+                                 "::mlir::Value":$new_entries,
+                                 "::mlir::StringAttr":$state,
+                                 "::mlir::IntegerAttr":$axis), [{
+    build($_builder, $_state, past, new_entries, ::mlir::Value(), state, axis);
+  }]>];
 }
 
 //===----------------------------------------------------------------------===//

@@ -130,6 +130,12 @@ LogicalResult CacheAppendOp::inferReturnTypes(MLIRContext *context,
   if (failed(check.expectDims("new entries", added, dims)))
     return failure();
   dims[axis] = length + dims[axis];
+  // C3: lengths is i64 [B].
+  if (Value lengths = adaptor.getLengths())
+    if (failed(check.expectInteger("lengths", lengths, 64)) ||
+        failed(check.expectDims("lengths", lengths, {dims[0]})) ||
+        failed(check.expect(axis != 0, "has lengths along axis 0")))
+      return failure();
   types.push_back(getTensorType(elementTypeOf(past), dims));
   return success();
 }
