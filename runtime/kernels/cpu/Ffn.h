@@ -1,0 +1,133 @@
+//===- Ffn.h - The products of one feed-forward network ----------*- C++
+//-*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What moe.ffn and moe.experts share: act(x w1 + b1) w2 + b2 in two products.
+// The first one applies bias and activation to a tile while it is in the
+// cache and stores hidden values [rows][I]; the second one reads them.
+//
+// Where the linear part of a gated network is:
+//
+//   none          w1 [M, I]
+//   interleaved   w1 [M, 2 I], columns g0, l0, g1, l1 ...
+//   concatenated  w1 [M, 2 I], columns g0 .. , l0 ..
+//   split         w1 [M, I] and w3 [M, I]
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_KERNELS_CPU_FFN_H
+#define MOE_RUNTIME_KERNELS_CPU_FFN_H
+
+#include "runtime/kernels/cpu/Product.h"
+#include "runtime/kernels/cpu/Support.h"
+
+namespace moe {
+class StepAttributes;
+}
+
+namespace moe::cpu {
+
+enum class Gating : uint8_t { None, Interleaved, Concatenated, Split };
+
+/// The attributes of an FFN.
+struct FfnAttributes {
+  ActivationArgs activation;
+  Gating gating = Gating::None;
+
+  static StatusOr<FfnAttributes> parse(StepAttributes &attributes);
+};
+
+/// x [rows, inputs] -> hidden [rows, hidden] -> out [rows, outputs].
+struct FfnSizes {
+  int64_t inputs = 0;
+  int64_t hidden = 0;
+  int64_t outputs = 0;
+
+  int64_t hiddenStride() const { return roundUp(hidden, kPanel); }
+  int64_t hiddenPanels() const { return ceilDiv(hidden, kPanel); }
+  int64_t outputPanels() const { return ceilDiv(outputs, kPanel); }
+};
+
+/// The weights of one network.
+struct FfnWeights {
+  RhsMatrix w1, w2, w3;
+  RowVector b1, b2, b3;
+};
+
+/// The operands w1, b1, w2, b2, w3, b3 in this order, of one network or (rank
+/// 3, or blocks) of several.
+struct FfnOperands {
+  const TensorView *w1, *b1, *w2, *b2, *w3, *b3;
+
+  FfnOperands(const KernelArgs &args, size_t first);
+  /// Sizes, or a BadPlan if the operands contradict each other.
+  StatusOr<FfnSizes> sizes(const std::string &step, Gating gating) const;
+  /// Which network of a rank, and which of all `numExperts` it is.
+  struct Index {
+    int64_t local = 0;
+    int64_t global = 0;
+    int64_t numExperts = -1;
+
+    /// Where its weights are in `view`: tensors of all experts stay whole when
+    /// experts are placed, blocks are those of this rank.
+    int64_t in(const TensorView &view, int networkRank) const {
+      bool isWhole = view.rank == networkRank + 1 && view.dims[0] == numExperts;
+      return isWhole ? global : local;
+    }
+  };
+  FfnWeights weights(const FfnSizes &sizes, Index index) const;
+  /// Whether every weight has a network `index`.
+  bool has(Index index) const;
+  /// Networks that every weight has; -1 if a single one without a dimension
+  /// for it.
+  StatusOr<int64_t> numNetworks(const std::string &step) const;
+  bool arePacked() const {
+    return w1->layout != "row" && w2->layout != "row" &&
+           (!w3->present() || w3->layout != "row");
+  }
+};
+
+/// Memory of one thread.
+struct FfnScratch {
+  float *panels; ///< for weights that are not packed
+  float *gate;   ///< [kRowBlock][2 kGroupColumns]
+  float *linear; ///< [kRowBlock][kGroupColumns + kPanel]
+
+  static FfnScratch cut(Scratch &scratch, const FfnSizes &sizes,
+                        bool arePacked);
+};
+
+/// Hidden values of at most kRowBlock rows in panels [panel, panel + panels).
+struct HiddenTile {
+  const float *x; ///< first row
+  int64_t xStride;
+  int64_t rows;
+  int64_t panel, panels;
+  float *hidden; ///< first row, column 0; rows hiddenStride() apart
+};
+void computeHidden(const Isa &isa, const FfnAttributes &attributes,
+                   const FfnSizes &sizes, const FfnWeights &weights,
+                   const HiddenTile &tile, const FfnScratch &scratch);
+
+/// Outputs of at most kRowBlock rows in panels [panel, panel + panels).
+struct OutputTile {
+  const float *hidden;
+  int64_t rows;
+  int64_t panel, panels;
+  std::byte *out; ///< first row, column 0; rows sizes.outputs apart
+  DType dtype;
+};
+void computeOutput(const Isa &isa, const FfnSizes &sizes,
+                   const FfnWeights &weights, const OutputTile &tile,
+                   const FfnScratch &scratch);
+
+/// Multiplications and additions of one row, counted as two each.
+double ffnFlopsPerRow(const FfnSizes &sizes, Gating gating);
+
+} // namespace moe::cpu
+
+#endif // MOE_RUNTIME_KERNELS_CPU_FFN_H

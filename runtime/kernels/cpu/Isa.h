@@ -1,0 +1,152 @@
+//===- Isa.h - What is compiled once per instruction set ---------*- C++
+//-*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The inner loops of the kernels. The files of cpu/isa are compiled once for
+// each instruction set and fill one table of functions; everything else is
+// compiled once and calls through the table:
+//
+//   Matmul.cpp, Experts.cpp, Attention.cpp ...   shapes, threads, errors
+//        | Isa::gemm, Isa::softmaxRow ...
+//   isa/*.cpp -DMOE_ISA=isa_portable             loops over contiguous numbers
+//   isa/*.cpp -DMOE_ISA=isa_avx2 -mavx2 -mfma -mf16c
+//
+// Within one table the value of an element depends on its operands alone, not
+// on its position in a row, on the length of a row or on other rows.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_KERNELS_CPU_ISA_H
+#define MOE_RUNTIME_KERNELS_CPU_ISA_H
+
+#include "runtime/kernels/cpu/ElementwiseOps.h"
+#include "runtime/support/DType.h"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace moe::cpu {
+
+/// c[r][16 p + j] = sum over d of a[r][d] * panel p[d][j], for `rows` rows and
+/// `panels` panels of 16 columns, added in the order of d.
+struct GemmArgs {
+  const float *a = nullptr; ///< [rows][depth], rows `aStride` apart
+  int64_t aStride = 0;
+  const float *b = nullptr; ///< panel p at b + p * panelStride
+  int64_t bStride = 16;     ///< between the rows d of a panel
+  int64_t panelStride = 0;
+  float *c = nullptr; ///< [rows][16 * panels], rows `cStride` apart
+  int64_t cStride = 0;
+  int64_t rows = 0;
+  int64_t panels = 0;
+  int64_t depth = 0;
+  /// The sums begin with what c holds instead of zero.
+  bool accumulate = false;
+};
+
+/// The activations of moe.experts and moe.ffn, in the order of their enum.
+enum class Activation : uint8_t {
+  Identity,
+  Relu,
+  Relu2,
+  GeluErf,
+  GeluTanh,
+  Silu,
+  Swiglu,
+  Sigmoid,
+  Tanh,
+};
+
+struct ActivationArgs {
+  Activation kind = Activation::Identity;
+  float alpha = 1;
+  float beta = 0;
+  float limit = 0;
+};
+
+/// scores[r][j] = q[r] . k[j] for `rows` queries and `keys` keys.
+struct ScoreArgs {
+  const float *q = nullptr; ///< [rows][depth rounded up to 8, zero padded]
+  int64_t qStride = 0;
+  const float *k = nullptr; ///< [keys][depth]
+  int64_t kStride = 0;
+  float *scores = nullptr;
+  int64_t scoreStride = 0;
+  int64_t rows = 0;
+  int64_t keys = 0;
+  int64_t depth = 0;
+};
+
+/// Keys in one block of attention; scores are padded to it with -inf.
+inline constexpr int64_t kKeyBlock = 64;
+
+/// One function of a tile; operands that an operation lacks are null. `count`
+/// is a multiple of kTileGranule.
+using TileFunction = void (*)(const void *a, const void *b, const void *c,
+                              void *out, int64_t count);
+inline constexpr int64_t kTileGranule = 16;
+
+struct Isa {
+  std::string_view name;
+  /// Whether this machine can run it.
+  bool (*isSupported)();
+
+  void (*gemm)(const GemmArgs &args);
+  /// out[i] = act(gate[i]), times the linear part (linear[i]) unless that is
+  /// null. `count` is a multiple of 8.
+  void (*activate)(const ActivationArgs &args, const float *gate,
+                   const float *linear, float *out, int64_t count);
+
+  /// Conversion of `count` elements, any count.
+  void (*toF32)(DType from, const void *x, float *y, int64_t count);
+  void (*fromF32)(DType to, const float *x, void *y, int64_t count);
+
+  // Rows of any length.
+  void (*softmaxRow)(const float *x, float *y, int64_t count, bool log);
+  /// Scale and bias may be null.
+  void (*layerNormRow)(const float *x, const float *scale, const float *bias,
+                       float epsilon, float *y, int64_t count);
+  void (*rmsNormRow)(const float *x, const float *scale, const float *bias,
+                     float epsilon, float *y, int64_t count);
+  void (*sigmoidRow)(const float *x, float *y, int64_t count);
+  /// y = a * x.
+  void (*scaleRow)(float a, const float *x, float *y, int64_t count);
+  /// y = y + a * x.
+  void (*axpyRow)(float a, const float *x, float *y, int64_t count);
+
+  void (*scoreTile)(const ScoreArgs &args);
+  /// softcap * tanh(x / softcap) in place, count a multiple of 8.
+  void (*softcapRow)(float softcap, float *x, int64_t count);
+  /// One step of the online softmax: kKeyBlock scores become weights
+  /// exp(score - max); `max` and `sum` go on, and the factor for what was
+  /// accumulated before is returned.
+  float (*softmaxBlock)(float *scores, float *max, float *sum);
+
+  // Elementwise programs; null if the operation has no such operand type.
+  TileFunction (*unaryTile)(ElementwiseOp op, RegisterKind kind);
+  TileFunction (*binaryTile)(ElementwiseOp op, RegisterKind kind);
+  TileFunction (*compareTile)(ElementwiseOp op, RegisterKind kind);
+  TileFunction (*selectTile)(RegisterKind kind);
+  TileFunction (*castTile)(RegisterKind from, RegisterKind to);
+  /// Brings a register to the values that `dtype` can hold; null if all.
+  TileFunction (*roundTile)(DType dtype);
+  /// Between memory and registers; the stride counts elements.
+  void (*loadTile)(DType dtype, const void *x, int64_t stride, void *reg,
+                   int64_t count);
+  void (*storeTile)(DType dtype, const void *reg, void *y, int64_t stride,
+                    int64_t count);
+};
+
+/// All tables, the best first.
+std::span<const Isa *const> allIsas();
+/// By name; null if there is none.
+const Isa *findIsa(std::string_view name);
+
+} // namespace moe::cpu
+
+#endif // MOE_RUNTIME_KERNELS_CPU_ISA_H

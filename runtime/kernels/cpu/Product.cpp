@@ -1,0 +1,73 @@
+//===- Product.cpp - Matrices as the f32 products read them ---------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/kernels/cpu/Product.h"
+
+#include <cstring>
+
+namespace moe::cpu {
+
+/// Up to this many rows it is cheaper to read a row-major matrix in place.
+static constexpr int64_t kMaxRowsInPlace = 12;
+
+/// Panel `panel` as [depth][16], columns beyond the matrix zero.
+static void packPanel(const Isa &isa, const RhsMatrix &rhs, int64_t panel,
+                      float *out) {
+  int64_t first = panel * kPanel;
+  int64_t columns = std::min(kPanel, rhs.columns - first);
+  int64_t size = static_cast<int64_t>(dtypeSize(rhs.dtype));
+  const std::byte *from = rhs.data + first * rhs.columnStride * size;
+  if (columns < kPanel)
+    std::fill_n(out, rhs.depth * kPanel, 0.0f);
+  // A transposed matrix is read along its contiguous side, in pieces that stay
+  // in the cache while their transpose is written.
+  if (rhs.depthStride == 1 && rhs.columnStride != 1) {
+    constexpr int64_t kPiece = 64;
+    float piece[kPiece];
+    for (int64_t d = 0; d < rhs.depth; d += kPiece) {
+      int64_t count = std::min(kPiece, rhs.depth - d);
+      for (int64_t c = 0; c < columns; ++c) {
+        isa.loadTile(rhs.dtype, from + (c * rhs.columnStride + d) * size, 1,
+                     piece, count);
+        for (int64_t i = 0; i < count; ++i)
+          out[(d + i) * kPanel + c] = piece[i];
+      }
+    }
+    return;
+  }
+  for (int64_t d = 0; d < rhs.depth; ++d)
+    isa.loadTile(rhs.dtype, from + d * rhs.depthStride * size, rhs.columnStride,
+                 out + d * kPanel, columns);
+}
+
+void readPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
+                int64_t count, int64_t rows, float *scratch, GemmArgs &args) {
+  args.panels = count;
+  args.depth = rhs.depth;
+  const float *data = reinterpret_cast<const float *>(rhs.data);
+  if (rhs.isPacked) {
+    args.b = data + first * rhs.depth * kPanel;
+    args.bStride = kPanel;
+    args.panelStride = rhs.depth * kPanel;
+    return;
+  }
+  bool isFull = (first + count) * kPanel <= rhs.columns;
+  if (rhs.dtype == DType::F32 && rhs.columnStride == 1 && isFull &&
+      rows <= kMaxRowsInPlace) {
+    args.b = data + first * kPanel;
+    args.bStride = rhs.depthStride;
+    args.panelStride = kPanel;
+    return;
+  }
+  for (int64_t p = 0; p < count; ++p)
+    packPanel(isa, rhs, first + p, scratch + p * rhs.depth * kPanel);
+  args.b = scratch;
+  args.bStride = kPanel;
+  args.panelStride = rhs.depth * kPanel;
+}
+
+} // namespace moe::cpu

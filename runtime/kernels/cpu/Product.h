@@ -1,0 +1,86 @@
+//===- Product.h - Matrices as the f32 products read them --------*- C++
+//-*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Isa::gemm multiplies f32 rows with panels of 16 columns. A weight that the
+// compiler packed is read where it lies. Any other matrix (row major,
+// transposed, half precision) is brought to panels by the thread that needs
+// them; the values and the order of the additions are the same.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_KERNELS_CPU_PRODUCT_H
+#define MOE_RUNTIME_KERNELS_CPU_PRODUCT_H
+
+#include "runtime/kernels/cpu/Isa.h"
+#include "runtime/support/TensorView.h"
+
+#include <algorithm>
+
+namespace moe::cpu {
+
+inline constexpr int64_t kPanel = 16;
+/// Panels that one work item multiplies: enough to keep the multipliers busy
+/// with one row.
+inline constexpr int64_t kGroupPanels = 4;
+inline constexpr int64_t kGroupColumns = kGroupPanels * kPanel;
+/// Rows of one work item.
+inline constexpr int64_t kRowBlock = 96;
+
+inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
+
+/// A matrix [depth, columns] on the right of a product.
+struct RhsMatrix {
+  const std::byte *data = nullptr;
+  DType dtype = DType::F32;
+  bool isPacked = false; ///< panel16, strides have no meaning
+  int64_t depth = 0;
+  int64_t columns = 0;
+  int64_t depthStride = 0;
+  int64_t columnStride = 1;
+
+  int64_t panels() const { return ceilDiv(columns, kPanel); }
+};
+
+/// Panels [first, first + count) of `rhs` for a product with `rows` rows; sets
+/// b, its strides, panels and depth of `args`. `scratch` has panelScratch()
+/// elements.
+void readPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
+                int64_t count, int64_t rows, float *scratch, GemmArgs &args);
+
+/// Elements that readPanels may need for at most `panels` panels. Packed
+/// weights need none.
+inline int64_t panelScratch(bool isPacked, int64_t depth, int64_t panels) {
+  return isPacked ? 0 : depth * panels * kPanel;
+}
+
+/// Panels of a work item: fewer where there would not be enough items.
+inline int64_t groupPanels(int64_t panels, int64_t rowBlocks, int threads) {
+  int64_t fair = panels * rowBlocks / (4 * threads);
+  return fair >= kGroupPanels ? kGroupPanels : fair >= 2 ? 2 : 1;
+}
+
+/// A bias or another row of numbers; absent if data is null.
+struct RowVector {
+  const std::byte *data = nullptr;
+  DType dtype = DType::F32;
+
+  /// Elements [first, first + count) as f32, in place or in `scratch`.
+  const float *read(const Isa &isa, int64_t first, int64_t count,
+                    float *scratch) const {
+    if (dtype == DType::F32)
+      return reinterpret_cast<const float *>(data) + first;
+    isa.toF32(dtype, data + first * static_cast<int64_t>(dtypeSize(dtype)),
+              scratch, count);
+    return scratch;
+  }
+};
+
+} // namespace moe::cpu
+
+#endif // MOE_RUNTIME_KERNELS_CPU_PRODUCT_H

@@ -1,0 +1,172 @@
+//===- Rows.cpp - Softmax, norms and sums of rows -------------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The last vector of a row is filled up with a neutral element, so every
+// element takes the same instructions wherever it stands.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/kernels/cpu/isa/Functions.h"
+#include "runtime/kernels/cpu/isa/VecMath.h"
+
+namespace moe::cpu::MOE_ISA {
+
+static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+/// y[i] = f(x[i]).
+template <typename F>
+static MOE_INLINE void mapRow(const float *x, float *y, int64_t count, F f) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    store(y + i, f(load(x + i)));
+  if (i < count)
+    storePartial(y + i, f(loadPartial(x + i, count - i)), count - i);
+}
+
+/// The sum of f(x[i]) in a fixed order: 32 chains that are merged at the end.
+/// `neutral` is an x for which f is 0.
+template <typename F>
+static MOE_INLINE float sumRow(const float *x, int64_t count, float neutral,
+                               F f) {
+  F32x8 acc[4] = {splat(0), splat(0), splat(0), splat(0)};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+    for (int j = 0; j < 4; ++j)
+      acc[j] += f(load(x + i + j * kLanes));
+  for (int j = 0; i < count; ++j, i += kLanes)
+    acc[j] += f(i + kLanes <= count ? load(x + i)
+                                    : loadPartial(x + i, count - i, neutral));
+  return sumLanes((acc[0] + acc[1]) + (acc[2] + acc[3]));
+}
+
+static float maxRow(const float *x, int64_t count) {
+  F32x8 largest = splat(-kInfinity);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    largest = maxOf(load(x + i), largest);
+  if (i < count)
+    largest = maxOf(loadPartial(x + i, count - i, -kInfinity), largest);
+  return maxLanes(largest);
+}
+
+void softmaxRow(const float *x, float *y, int64_t count, bool log) {
+  const F32x8 largest = splat(maxRow(x, count));
+  if (log) {
+    float sum = sumRow(x, count, -kInfinity,
+                       [&](F32x8 v) { return expOf(v - largest); });
+    const F32x8 logSum = splat(logOf(splat(sum))[0]);
+    return mapRow(x, y, count, [&](F32x8 v) { return (v - largest) - logSum; });
+  }
+  mapRow(x, y, count, [&](F32x8 v) { return expOf(v - largest); });
+  const F32x8 sum = splat(sumRow(y, count, 0, [](F32x8 v) { return v; }));
+  mapRow(y, y, count, [&](F32x8 v) { return v / sum; });
+}
+
+/// y[i] = (x[i] - mean) * factor * scale[i] + bias[i].
+static void affineRow(const float *x, const float *scale, const float *bias,
+                      float mean, float factor, float *y, int64_t count) {
+  const F32x8 m = splat(mean), f = splat(factor);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    int64_t lanes = count - i;
+    bool isFull = lanes >= kLanes;
+    auto read = [&](const float *p) {
+      return isFull ? load(p + i) : loadPartial(p + i, lanes);
+    };
+    F32x8 v = (read(x) - m) * f;
+    if (scale)
+      v *= read(scale);
+    if (bias)
+      v += read(bias);
+    if (isFull)
+      store(y + i, v);
+    else
+      storePartial(y + i, v, lanes);
+  }
+}
+
+void layerNormRow(const float *x, const float *scale, const float *bias,
+                  float epsilon, float *y, int64_t count) {
+  float size = static_cast<float>(count);
+  float mean = sumRow(x, count, 0, [](F32x8 v) { return v; }) / size;
+  const F32x8 m = splat(mean);
+  float variance = sumRow(x, count, mean,
+                          [&](F32x8 v) {
+                            F32x8 d = v - m;
+                            return d * d;
+                          }) /
+                   size;
+  affineRow(x, scale, bias, mean, 1.0f / std::sqrt(variance + epsilon), y,
+            count);
+}
+
+void rmsNormRow(const float *x, const float *scale, const float *bias,
+                float epsilon, float *y, int64_t count) {
+  float mean = sumRow(x, count, 0, [](F32x8 v) { return v * v; }) /
+               static_cast<float>(count);
+  affineRow(x, scale, bias, 0, 1.0f / std::sqrt(mean + epsilon), y, count);
+}
+
+void sigmoidRow(const float *x, float *y, int64_t count) {
+  mapRow(x, y, count, [](F32x8 v) { return sigmoidOf(v); });
+}
+
+void scaleRow(float a, const float *x, float *y, int64_t count) {
+  mapRow(x, y, count, [a](F32x8 v) { return a * v; });
+}
+
+void axpyRow(float a, const float *x, float *y, int64_t count) {
+  const F32x8 factor = splat(a);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    store(y + i, fma(factor, load(x + i), load(y + i)));
+  if (i < count)
+    storePartial(y + i,
+                 fma(factor, loadPartial(x + i, count - i),
+                     loadPartial(y + i, count - i)),
+                 count - i);
+}
+
+template <typename F>
+static void activateWith(const float *gate, const float *linear, float *out,
+                         int64_t count, F f) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    F32x8 v = f(load(gate + i));
+    store(out + i, linear ? v * load(linear + i) : v);
+  }
+}
+
+void activate(const ActivationArgs &args, const float *gate,
+              const float *linear, float *out, int64_t count) {
+  auto apply = [&](auto f) { activateWith(gate, linear, out, count, f); };
+  switch (args.kind) {
+  case Activation::Identity:
+    return apply([](F32x8 v) { return v; });
+  case Activation::Relu:
+    return apply([](F32x8 v) { return reluOf(v); });
+  case Activation::Relu2:
+    return apply([](F32x8 v) { return reluOf(v) * reluOf(v); });
+  case Activation::GeluErf:
+    return apply([](F32x8 v) { return geluErfOf(v); });
+  case Activation::GeluTanh:
+    return apply([](F32x8 v) { return geluTanhOf(v); });
+  case Activation::Silu:
+    return apply([](F32x8 v) { return siluOf(v); });
+  case Activation::Sigmoid:
+    return apply([](F32x8 v) { return sigmoidOf(v); });
+  case Activation::Tanh:
+    return apply([](F32x8 v) { return tanhOf(v); });
+  case Activation::Swiglu:
+    for (int64_t i = 0; i < count; i += kLanes) {
+      F32x8 g = clampAbove(load(gate + i), args.limit);
+      F32x8 l =
+          clampBelow(clampAbove(load(linear + i), args.limit), -args.limit);
+      store(out + i, g * sigmoidOf(args.alpha * g) * (l + args.beta));
+    }
+  }
+}
+
+} // namespace moe::cpu::MOE_ISA

@@ -1,0 +1,48 @@
+//===- Table.cpp - The table of one instruction set -----------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/kernels/cpu/isa/Functions.h"
+#include "runtime/kernels/cpu/isa/Vec.h"
+
+namespace moe::cpu::MOE_ISA {
+
+static bool isSupported() {
+#if MOE_ISA_HAS_FMA
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+#else
+  return true;
+#endif
+}
+
+const Isa kIsa = {
+    .name = MOE_ISA_HAS_FMA ? "avx2" : "portable",
+    .isSupported = isSupported,
+    .gemm = gemm,
+    .activate = activate,
+    .toF32 = toF32,
+    .fromF32 = fromF32,
+    .softmaxRow = softmaxRow,
+    .layerNormRow = layerNormRow,
+    .rmsNormRow = rmsNormRow,
+    .sigmoidRow = sigmoidRow,
+    .scaleRow = scaleRow,
+    .axpyRow = axpyRow,
+    .scoreTile = scoreTile,
+    .softcapRow = softcapRow,
+    .softmaxBlock = softmaxBlock,
+    .unaryTile = unaryTile,
+    .binaryTile = binaryTile,
+    .compareTile = compareTile,
+    .selectTile = selectTile,
+    .castTile = castTile,
+    .roundTile = roundTile,
+    .loadTile = loadTile,
+    .storeTile = storeTile,
+};
+
+} // namespace moe::cpu::MOE_ISA

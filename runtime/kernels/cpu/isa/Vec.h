@@ -1,0 +1,145 @@
+//===- Vec.h - Vectors of eight floats ---------------------------*- C++
+//-*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Only for the files of this folder, which are compiled once for each
+// instruction set with MOE_ISA naming the set. Everything that differs stands
+// here; with the portable set a vector is two SSE registers and `fma` is a
+// multiplication and an addition.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_KERNELS_CPU_ISA_VEC_H
+#define MOE_RUNTIME_KERNELS_CPU_ISA_VEC_H
+
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define MOE_ISA_HAS_FMA 1
+#else
+#define MOE_ISA_HAS_FMA 0
+#endif
+
+#ifndef MOE_ISA
+#error "this file is compiled with the name of an instruction set"
+#endif
+
+#define MOE_INLINE inline __attribute__((always_inline))
+
+namespace moe::cpu::MOE_ISA {
+
+typedef float F32x8 __attribute__((vector_size(32)));
+typedef int32_t I32x8 __attribute__((vector_size(32)));
+typedef uint32_t U32x8 __attribute__((vector_size(32)));
+typedef double F64x4 __attribute__((vector_size(32)));
+typedef int64_t I64x4 __attribute__((vector_size(32)));
+typedef float F32x4 __attribute__((vector_size(16)));
+typedef float F32x8Unaligned
+    __attribute__((vector_size(32), aligned(4), may_alias));
+
+inline constexpr int64_t kLanes = 8;
+
+MOE_INLINE F32x8 load(const float *p) {
+  return *reinterpret_cast<const F32x8Unaligned *>(p);
+}
+MOE_INLINE void store(float *p, F32x8 x) {
+  *reinterpret_cast<F32x8Unaligned *>(p) = x;
+}
+MOE_INLINE F32x8 splat(float x) { return F32x8{x, x, x, x, x, x, x, x}; }
+
+/// The first `count` < 8 lanes; the others are `fill`.
+MOE_INLINE F32x8 loadPartial(const float *p, int64_t count, float fill = 0) {
+  float lanes[kLanes] = {fill, fill, fill, fill, fill, fill, fill, fill};
+  std::memcpy(lanes, p, count * sizeof(float));
+  return load(lanes);
+}
+MOE_INLINE void storePartial(float *p, F32x8 x, int64_t count) {
+  float lanes[kLanes];
+  store(lanes, x);
+  std::memcpy(p, lanes, count * sizeof(float));
+}
+
+/// a * b + c.
+MOE_INLINE F32x8 fma(F32x8 a, F32x8 b, F32x8 c) {
+#if MOE_ISA_HAS_FMA
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+MOE_INLINE I32x8 bits(F32x8 x) { return reinterpret_cast<I32x8>(x); }
+MOE_INLINE F32x8 fromBits(I32x8 x) { return reinterpret_cast<F32x8>(x); }
+MOE_INLINE F32x8 select(I32x8 mask, F32x8 a, F32x8 b) {
+#if MOE_ISA_HAS_FMA
+  return _mm256_blendv_ps(b, a, fromBits(mask));
+#else
+  return fromBits((mask & bits(a)) | (~mask & bits(b)));
+#endif
+}
+MOE_INLINE F32x8 abs(F32x8 x) { return fromBits(bits(x) & 0x7fffffff); }
+/// The magnitude of x with the sign of s.
+MOE_INLINE F32x8 copySign(F32x8 x, F32x8 s) {
+  return fromBits((bits(x) & 0x7fffffff) |
+                  (bits(s) & static_cast<int32_t>(0x80000000)));
+}
+/// The smaller one; x where x is not a number.
+MOE_INLINE F32x8 clampAbove(F32x8 x, float limit) {
+  return select(x > splat(limit), splat(limit), x);
+}
+MOE_INLINE F32x8 clampBelow(F32x8 x, float limit) {
+  return select(x < splat(limit), splat(limit), x);
+}
+/// The larger one; b where b is not a number.
+MOE_INLINE F32x8 maxOf(F32x8 a, F32x8 b) { return select(a > b, a, b); }
+
+MOE_INLINE F32x8 sqrtOf(F32x8 x) {
+#if MOE_ISA_HAS_FMA
+  return _mm256_sqrt_ps(x);
+#else
+  F32x8 y;
+  for (int i = 0; i < kLanes; ++i)
+    y[i] = __builtin_sqrtf(x[i]);
+  return y;
+#endif
+}
+
+/// Nearest integer, ties to even, for |x| < 2^22.
+MOE_INLINE F32x8 roundSmall(F32x8 x) {
+  const F32x8 magic = splat(0x1.8p23f);
+  return (x + magic) - magic;
+}
+MOE_INLINE I32x8 toInt(F32x8 x) { return __builtin_convertvector(x, I32x8); }
+MOE_INLINE F32x8 toFloat(I32x8 x) { return __builtin_convertvector(x, F32x8); }
+
+/// The sum of the lanes, neighbours first.
+MOE_INLINE float sumLanes(F32x8 x) {
+  return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+}
+/// out[i] = sumLanes(x[i]) for four vectors, in the same order of additions.
+MOE_INLINE void sumLanes4(const F32x8 *x, float *out) {
+#if MOE_ISA_HAS_FMA
+  __m256 pairs =
+      _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(pairs),
+                                _mm256_extractf128_ps(pairs, 1)));
+#else
+  for (int i = 0; i < 4; ++i)
+    out[i] = sumLanes(x[i]);
+#endif
+}
+MOE_INLINE float maxLanes(F32x8 x) {
+  float m = x[0];
+  for (int i = 1; i < kLanes; ++i)
+    m = m > x[i] ? m : x[i];
+  return m;
+}
+
+} // namespace moe::cpu::MOE_ISA
+
+#endif // MOE_RUNTIME_KERNELS_CPU_ISA_VEC_H
