@@ -1,5 +1,4 @@
-//===- ByteSource.h - Bytes from front to back -------------------*- C++
-//-*-===//
+//===- ByteSource.h - Bytes from front to back ------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- HostTensor.h - A named tensor that owns its memory --------*- C++
-//-*-===//
+//===- HostTensor.h - A named tensor that owns its memory -------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Json.h - JSON from files that nobody vouches for ----------*- C++
-//-*-===//
+//===- Json.h - JSON from files that nobody vouches for ---------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Npz.h - Named arrays in one archive -----------------------*- C++
-//-*-===//
+//===- Npz.h - Named arrays in one archive ----------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Utf8.h - Text in UTF-8 ------------------------------------*- C++
-//-*-===//
+//===- Utf8.h - Text in UTF-8 -----------------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Zip.h - Numbers of the zip format -------------------------*- C++
-//-*-===//
+//===- Zip.h - Numbers of the zip format ------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
