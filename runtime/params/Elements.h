@@ -1,5 +1,4 @@
-//===- Elements.h - Arithmetic on elements of any type -----------*- C++
-//-*-===//
+//===- Elements.h - Arithmetic on elements of any type ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Layouts.h - How weights lie in memory ---------------------*- C++
-//-*-===//
+//===- Layouts.h - How weights lie in memory --------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

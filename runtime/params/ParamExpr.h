@@ -1,5 +1,4 @@
-//===- ParamExpr.h - Weights from files, computed in windows -----*- C++
-//-*-===//
+//===- ParamExpr.h - Weights from files, computed in windows ----*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

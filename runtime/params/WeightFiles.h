@@ -1,5 +1,4 @@
-//===- WeightFiles.h - Files that weights come from --------------*- C++
-//-*-===//
+//===- WeightFiles.h - Files that weights come from -------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

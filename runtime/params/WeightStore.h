@@ -1,5 +1,4 @@
-//===- WeightStore.h - The weights of a plan in memory -----------*- C++
-//-*-===//
+//===- WeightStore.h - The weights of a plan in memory ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Window.h - Parts of tensors and copies between them -------*- C++
-//-*-===//
+//===- Window.h - Parts of tensors and copies between them ------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Placement.h - Which experts a rank holds ------------------*- C++
-//-*-===//
+//===- Placement.h - Which experts a rank holds -----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- PlanFile.h - The plan file: reading and writing -----------*- C++
-//-*-===//
+//===- PlanFile.h - The plan file: reading and writing ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- PlanFormat.h - Bytes of the plan's header -----------------*- C++
-//-*-===//
+//===- PlanFormat.h - Bytes of the plan's header ----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

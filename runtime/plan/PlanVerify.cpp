@@ -1,4 +1,4 @@
-//===- PlanVerify.cpp - What a program must be before it is trusted -------===//
+//===- PlanVerify.cpp - What a program must be to be trusted --------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

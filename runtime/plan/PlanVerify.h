@@ -1,5 +1,4 @@
-//===- PlanVerify.h - What a program must be before it is trusted *- C++
-//-*-===//
+//===- PlanVerify.h - What a program must be to be trusted ------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

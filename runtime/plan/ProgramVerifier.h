@@ -1,5 +1,4 @@
-//===- ProgramVerifier.h - Parts of the program's verifier -------*- C++
-//-*-===//
+//===- ProgramVerifier.h - Parts of the program's verifier ------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

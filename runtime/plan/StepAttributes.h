@@ -1,5 +1,4 @@
-//===- StepAttributes.h - Typed access to attributes of a step ---*- C++
-//-*-===//
+//===- StepAttributes.h - Typed access to attributes of a step --*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- UnpackedSize.h - Memory that a packed program asks for ----*- C++
-//-*-===//
+//===- UnpackedSize.h - Memory that a packed program asks for ---*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

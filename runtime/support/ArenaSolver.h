@@ -1,5 +1,4 @@
-//===- ArenaSolver.h - Places buffers in one block of memory -----*- C++
-//-*-===//
+//===- ArenaSolver.h - Places buffers in one block of memory ----*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

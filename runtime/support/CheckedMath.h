@@ -1,5 +1,4 @@
-//===- CheckedMath.h - Sizes that do not overflow ----------------*- C++
-//-*-===//
+//===- CheckedMath.h - Sizes that do not overflow ---------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- DType.h - Element types of tensors ------------------------*- C++ -*-===//
+//===- DType.h - Element types of tensors -----------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

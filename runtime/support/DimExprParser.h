@@ -1,5 +1,4 @@
-//===- DimExprParser.h - Text to size expressions ----------------*- C++
-//-*-===//
+//===- DimExprParser.h - Text to size expressions ---------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

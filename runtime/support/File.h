@@ -1,5 +1,4 @@
-//===- File.h - Files: mapped, read in pieces, written whole -----*- C++
-//-*-===//
+//===- File.h - Files: mapped, read in pieces, written whole ----*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

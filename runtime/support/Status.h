@@ -1,4 +1,4 @@
-//===- Status.h - Error values of the runtime --------------------*- C++ -*-===//
+//===- Status.h - Error values of the runtime -------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

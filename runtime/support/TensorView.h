@@ -1,4 +1,4 @@
-//===- TensorView.h - A tensor in somebody's memory --------------*- C++ -*-===//
+//===- TensorView.h - A tensor in somebody's memory -------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ThreadPool.h - Threads of one rank ------------------------*- C++ -*-===//
+//===- ThreadPool.h - Threads of one rank -----------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
