@@ -125,7 +125,10 @@ Status PlanFile::readProgram(std::span<const std::byte> section) {
   if (!plan::VerifyProgramBuffer(verifier))
     return badPlan("program section: is not a valid FlatBuffer");
   const plan::Program &packed = *plan::GetProgram(data);
-  if (unpackedSize(packed) > section.size())
+  std::optional<uint64_t> size = unpackedSize(packed);
+  if (!size)
+    return badPlan("program section: has a vector that is not aligned");
+  if (*size > section.size())
     return badPlan("program section: shares data between its tables");
   theProgram.reset(packed.UnPack());
   return verifyProgram(*theProgram, weights.size()).at("program section");

@@ -9,6 +9,7 @@
 #define MOE_RUNTIME_PLAN_UNPACKEDSIZE_H
 
 #include <cstdint>
+#include <optional>
 
 namespace moe::plan {
 struct Program;
@@ -19,7 +20,8 @@ namespace moe {
 /// The bytes of all strings and vectors in a FlatBuffer that passed its
 /// verifier. Tables in it may refer to the same vector, so a small file could
 /// stand for endless memory; what a writer makes never exceeds the file.
-uint64_t unpackedSize(const plan::Program &program);
+/// Nothing if a vector is not aligned, which the verifier does not see.
+std::optional<uint64_t> unpackedSize(const plan::Program &program);
 
 } // namespace moe
 

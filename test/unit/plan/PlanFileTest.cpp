@@ -9,8 +9,11 @@
 #include "TestProgram.h"
 #include "runtime/plan/Placement.h"
 #include "runtime/plan/PlanFormat.h"
+#include "runtime/plan/PlanVerify.h"
 
 #include <gtest/gtest.h>
+
+#include <random>
 
 using namespace moe;
 using namespace moe::test;
@@ -173,6 +176,37 @@ TEST_F(PlanFileTest, SharedVectorsDoNotMultiplyMemory) {
   Status status = read(wrap(builder));
   EXPECT_EQ(status.message(),
             "test: program section: shares data between its tables");
+}
+
+TEST_F(PlanFileTest, HostileProgramsWithRightHashesAreSafe) {
+  using namespace moe::plan_format;
+  Preamble preamble;
+  std::memcpy(&preamble, bytes.data(), sizeof(preamble));
+  std::mt19937 random(11);
+  int numAccepted = 0;
+  for (int round = 0; round < 20000; ++round) {
+    std::vector<std::byte> damaged = bytes;
+    std::span section = std::span(damaged).subspan(preamble.program.offset);
+    for (unsigned i = 0; i <= random() % 3; ++i) {
+      const int kinds[] = {0,    1,    0x7f,
+                           0x80, 0xff, static_cast<int>(random() & 0xff)};
+      section[random() % section.size()] = std::byte(kinds[random() % 6]);
+    }
+    Preamble head = preamble;
+    head.program.hash = hashBytes(section.data(), section.size());
+    head.header.hash = hashPreamble(head);
+    std::memcpy(damaged.data(), &head, sizeof(head));
+    StatusOr<PlanFile> plan = PlanFile::fromBytes(damaged, "test");
+    if (!plan.isOk()) {
+      ASSERT_EQ(plan.status().code(), StatusCode::BadPlan);
+      continue;
+    }
+    ++numAccepted;
+    EXPECT_TRUE(verifyProgram(plan->program(), plan->weightsSize()).isOk());
+    (void)plan->verifyAllBlocks().isOk();
+  }
+  // Names, attributes and seeds may have any value.
+  EXPECT_GT(numAccepted, 100);
 }
 
 TEST(Placement, ExpertsOfARankAscend) {
