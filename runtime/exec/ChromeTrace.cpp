@@ -1,0 +1,35 @@
+//===- ChromeTrace.cpp - A run for chrome://tracing -----------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/exec/ChromeTrace.h"
+#include "runtime/io/Json.h"
+
+using namespace moe;
+using Json = nlohmann::ordered_json;
+
+std::string moe::chromeTrace(const Model &model,
+                             std::span<const StepTime> times) {
+  Json events = Json::array();
+  for (int rank = 0; rank < model.numRanks(); ++rank)
+    events.push_back({{"ph", "M"},
+                      {"name", "thread_name"},
+                      {"pid", 0},
+                      {"tid", rank},
+                      {"args", {{"name", "rank " + std::to_string(rank)}}}});
+  // The format counts in microseconds.
+  for (const StepTime &time : times)
+    events.push_back(
+        {{"ph", "X"},
+         {"name", model.stepKernel(time.step)},
+         {"pid", 0},
+         {"tid", time.rank},
+         {"ts", time.begin / 1e3},
+         {"dur", (time.end - time.begin) / 1e3},
+         {"args",
+          {{"step", time.step}, {"nodes", model.stepNodes(time.step)}}}});
+  return jsonText(Json{{"traceEvents", events}, {"displayTimeUnit", "ms"}});
+}

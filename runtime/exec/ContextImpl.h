@@ -1,0 +1,91 @@
+//===- ContextImpl.h - The parts of a context -------------------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_EXEC_CONTEXTIMPL_H
+#define MOE_RUNTIME_EXEC_CONTEXTIMPL_H
+
+#include "moe/Session.h"
+#include "runtime/exec/Maxima.h"
+#include "runtime/exec/RankRunner.h"
+#include "runtime/exec/RankThreads.h"
+#include "runtime/exec/ShapeSolver.h"
+
+namespace moe {
+
+struct Context::Impl {
+  Impl(std::shared_ptr<Model> model, const ContextOptions &options);
+
+  /// An output port in the present run.
+  struct OutputSlot {
+    std::unique_ptr<DeviceBuffer> owned;
+    std::vector<int64_t> dims;
+  };
+
+  Status start();
+  Status prepare(const std::map<std::string, int64_t> &given);
+  StatusOr<std::span<const Output>> run(std::span<const Input> inputs,
+                                        const RunOptions &runOptions);
+  /// Ends the run in progress; the first reason counts.
+  void stopRun(int rank, const Status &why);
+
+  Status runRanks(const RunOptions &runOptions);
+  StatusOr<std::vector<MemoryPlan>>
+  planAll(std::span<const int64_t> symbolMaxima) const;
+  Status reserve(std::vector<MemoryPlan> plans,
+                 std::vector<int64_t> symbolMaxima);
+  Status makeRoom();
+
+  // What comes in and goes out (ContextPorts.cpp).
+  Status takeInputs(std::span<const Input> inputs, bool keepState);
+  StatusOr<int> findInput(std::string_view name, size_t position) const;
+  Status takeInput(const Input &input, int port);
+  Status takeMissing(int port, bool keepState);
+  Status boundOtherSymbols();
+  bool isWanted(const plan::PortT &port, const RunOptions &runOptions) const {
+    return port.buffer >= 0 || port.state < 0 || runOptions.presentStates;
+  }
+  Status placeOutputs(const RunOptions &runOptions);
+  Status placeOutput(int port, const RunOptions &runOptions);
+  Status keepStates();
+  Status collectResults();
+
+  const std::shared_ptr<Model> model;
+  const std::shared_ptr<Executable> executable;
+  const plan::ProgramT &program;
+  ContextOptions options;
+  std::unique_ptr<Device> device;
+  std::vector<std::unique_ptr<RankRunner>> runners;
+  std::vector<std::unique_ptr<Communicator>> comms;
+  std::unique_ptr<RankThreads> threads;
+
+  Maxima maxima;
+  /// Symbol values for which memory is or was reserved.
+  std::vector<int64_t> prepared;
+  bool isPrepared = false;
+
+  // Caches that are kept between runs, by state.
+  std::vector<std::vector<int64_t>> keptDims;
+  std::vector<int64_t> keptLengths;
+
+  // The present run.
+  std::vector<int64_t> values;
+  std::vector<PortShape> shapes;
+  std::vector<PortMemory> inputMemory;
+  std::vector<OutputSlot> outputs;
+  std::vector<PortMemory> outputMemory;
+  std::vector<Output> results;
+  std::map<std::string, int, std::less<>> inputIndex;
+
+  std::mutex runMutex;
+  bool isRunning = false;
+  Status firstError;
+  std::atomic<bool> stop{false};
+};
+
+} // namespace moe
+
+#endif // MOE_RUNTIME_EXEC_CONTEXTIMPL_H

@@ -1,0 +1,143 @@
+//===- Executable.h - A plan made ready to run ------------------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What all contexts of a model share and nobody changes: sizes as programs,
+// where each buffer lives, who reads what, and the kernels of every rank.
+//
+// A buffer without a base is a root and owns bytes somewhere; views share the
+// bytes of their root. Where a root lives depends on the rank, for an output
+// that every rank computes is the caller's array on rank 0 only.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_EXEC_EXECUTABLE_H
+#define MOE_RUNTIME_EXEC_EXECUTABLE_H
+
+#include "runtime/exec/ExprTable.h"
+#include "runtime/kernels/Kernel.h"
+#include "runtime/params/WeightStore.h"
+#include "runtime/plan/Plan_generated.h"
+
+#include <climits>
+#include <memory>
+#include <mutex>
+
+namespace moe {
+
+/// Who owns the bytes of a root.
+enum class Storage : uint8_t {
+  Arena,    ///< the rank's arena
+  Input,    ///< the caller's array
+  Output,   ///< the caller's or the context's array
+  State,    ///< a cache of the context
+  Param,    ///< weights
+  Constant, ///< the plan
+};
+
+struct BufferInfo {
+  int root = -1;
+  DType dtype = DType::F32;
+  size_t elementBytes = 4;
+  /// Roots: steps between which the bytes are needed, here and in views; step
+  /// -1 is before the first one, step numSteps after the last one.
+  int firstUse = INT_MAX;
+  int lastUse = -1;
+  /// Symbols in its sizes and in those of the buffers below, ascending.
+  std::vector<uint32_t> symbols;
+  /// Places in Executable::operands.
+  std::vector<uint32_t> slots;
+};
+
+struct StepInfo {
+  uint32_t firstInput = 0, numInputs = 0;
+  uint32_t firstOutput = 0, numOutputs = 0;
+  /// Data symbols that occur first in this step's outputs.
+  std::vector<uint32_t> dataSymbols;
+};
+
+/// Copies between a port and a buffer before or after the steps.
+struct PortCopy {
+  int port;
+  int buffer;
+};
+
+struct SymbolInfo {
+  /// Other dimensions of inputs that are exactly this symbol: (port, axis).
+  std::vector<std::pair<int, int>> sources;
+  /// Buffers that depend on it, bases before views.
+  std::vector<uint32_t> buffers;
+};
+
+/// The blocks of a parameter that a rank holds, in a layout. Called by several
+/// threads at once.
+using WeightLoader = std::function<StatusOr<ParamBlocks>(
+    int rank, uint32_t param, std::string_view layout)>;
+
+class Executable {
+public:
+  /// `program` must have passed verifyProgram. Errors: BadPlan for ports that
+  /// are not what their buffers say, and what kernels refuse.
+  static StatusOr<std::shared_ptr<Executable>>
+  create(std::shared_ptr<const plan::ProgramT> program,
+         const KernelRegistry &kernels, WeightLoader loadWeights);
+
+  int numRanks() const { return static_cast<int>(program->num_ranks); }
+  int numSteps() const { return static_cast<int>(program->steps.size()); }
+  Storage storageOf(int root, int rank) const;
+  const Kernel &kernel(int rank, int step) const {
+    return *kernels[rank][step];
+  }
+  /// "step 7 (matmul, from "/layers.0/q_proj/MatMul")".
+  std::string describeStep(int step) const;
+
+  /// Loads and checks the weights of all ranks, the first time it is called.
+  Status loadWeights();
+  /// Blocks of a parameter that a rank holds; after loadWeights.
+  std::span<const BlockView> blocksOf(int rank, int param) const {
+    return weights[rank * program->params.size() + param].views;
+  }
+  /// The layout in which they are.
+  std::string_view layoutOf(int param) const { return layouts[param]; }
+  /// weightBytes and expertWeightBytes of a rank.
+  Counters weightCounters(int rank) const;
+  /// Parameters whose layout in the plan the kernels do not read.
+  int numRepacked() const;
+
+  std::shared_ptr<const plan::ProgramT> program;
+  ExprTable exprs;
+  std::vector<BufferInfo> buffers;
+  /// Buffers, bases before views.
+  std::vector<uint32_t> order;
+  std::vector<SymbolInfo> symbols;
+  std::vector<StepInfo> steps;
+  /// Buffers of all operands of all steps, -1 for an absent one.
+  std::vector<int32_t> operands;
+  /// Caller's arrays that are copied to the arena and back.
+  std::vector<PortCopy> copiesIn, copiesOut;
+
+private:
+  void resolveBuffers();
+  void resolveStep(int step);
+  void noteUse(int buffer, int step);
+  void findDataSymbols();
+  Status resolvePorts();
+  void resolveSymbols();
+  Status createKernels(const KernelRegistry &registry);
+  Status chooseLayouts(const KernelRegistry &registry);
+
+  std::vector<std::vector<std::unique_ptr<Kernel>>> kernels;
+  WeightLoader loader;
+  std::mutex weightMutex;
+  bool haveWeights = false;
+  std::vector<std::string> layouts;
+  /// By rank, then parameter.
+  std::vector<ParamBlocks> weights;
+};
+
+} // namespace moe
+
+#endif // MOE_RUNTIME_EXEC_EXECUTABLE_H

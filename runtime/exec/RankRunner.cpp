@@ -1,0 +1,235 @@
+//===- RankRunner.cpp - One rank of a context -----------------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Memory and steps; RankBinding.cpp binds views to shapes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/exec/RankRunner.h"
+#include "runtime/exec/StridedCopy.h"
+
+#include <algorithm>
+
+using namespace moe;
+
+RankRunner::RankRunner(std::shared_ptr<const Executable> shared, int rank,
+                       int numThreads)
+    : executable(std::move(shared)), program(*executable->program), rank(rank),
+      pool(numThreads), states(program.states.size()),
+      stateViews(program.states.size()), symbolValues(program.symbols.size()),
+      exprValues(program.exprs.size()), isExprStale(program.exprs.size(), 1),
+      isBufferStale(program.buffers.size(), 1),
+      isRootStale(program.buffers.size(), 1), isAnyStale(true),
+      roots(program.buffers.size()), views(program.buffers.size()),
+      operands(executable->operands.size()), stepExprs(program.steps.size()),
+      exprTargets(program.exprs.size()) {
+  for (size_t expr = 0; expr < exprValues.size(); ++expr)
+    staleExprs.push_back(expr);
+  for (TensorView &operand : operands)
+    operand.rank = -1;
+  for (size_t step = 0; step < program.steps.size(); ++step) {
+    for (const auto &attribute : program.steps[step]->attributes) {
+      if (attribute->kind != plan::AttributeKind_Exprs)
+        continue;
+      std::vector<int64_t> &values = stepExprs[step][attribute->name];
+      values.resize(attribute->exprs.size());
+      for (size_t i = 0; i < values.size(); ++i)
+        exprTargets[attribute->exprs[i]].push_back(&values[i]);
+    }
+  }
+  for (const auto &symbol : program.symbols)
+    if (symbol->kind == plan::SymbolKind_LocalPart)
+      parts[symbol->name].assign(executable->numRanks() + 1, -1);
+  dataSizes.resize(program.symbols.size());
+  times.reserve(program.steps.size());
+}
+
+/// Row-major strides in which `axis` has room for `capacity` entries.
+static void setStateStrides(TensorView &view, int axis, int64_t capacity) {
+  int64_t stride = 1;
+  for (int i = view.rank - 1; i >= 0; --i) {
+    view.strides[i] = stride;
+    stride *= i == axis ? capacity : view.dims[i];
+  }
+}
+
+Status RankRunner::allocate(Device &device, MemoryPlan newPlan,
+                            std::span<const int64_t> keptLengths) {
+  arena.reset();
+  workspace.reset();
+  MOE_ASSIGN_OR_RETURN(arena, device.allocate(newPlan.arenaBytes));
+  MOE_ASSIGN_OR_RETURN(workspace, device.allocate(newPlan.workspaceBytes));
+  for (size_t i = 0; i < states.size(); ++i) {
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<DeviceBuffer> memory,
+                         device.allocate(newPlan.states[i].bytes));
+    if (states[i] && keptLengths[i] > 0) {
+      int axis = program.states[i]->axis;
+      TensorView from = stateViews[i];
+      from.dims[axis] = keptLengths[i];
+      TensorView to = from;
+      to.data = memory->data();
+      setStateStrides(to, axis, newPlan.states[i].capacity);
+      copyElements(to, from);
+      stateViews[i] = to;
+    }
+    states[i] = std::move(memory);
+  }
+  plan = std::move(newPlan);
+
+  for (size_t i = 0; i < roots.size(); ++i) {
+    if (executable->buffers[i].root != static_cast<int>(i))
+      continue;
+    Storage storage = executable->storageOf(i, rank);
+    int state = stateOf(i);
+    if (storage == Storage::Arena)
+      setRoot(i, {arena->data() + plan.offsets[i], plan.bytes[i]});
+    else if (state >= 0)
+      setRoot(i, {states[state]->data(), plan.states[state].bytes});
+  }
+  return Status::ok();
+}
+
+Status RankRunner::run(const RunRequest &request, Communicator &comm) {
+  std::string place = "rank " + std::to_string(rank);
+  auto prepare = [&]() -> Status {
+    MOE_RETURN_IF_ERROR(bind(request));
+    return copyIn(request);
+  };
+  if (Status status = prepare(); !status.isOk())
+    return status.at(place);
+
+  times.clear();
+  auto now = [&] {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now() - request.begin)
+        .count();
+  };
+  for (int step = 0; step < executable->numSteps(); ++step) {
+    if (request.stop->load(std::memory_order_relaxed))
+      return Status(StatusCode::Interrupted, "stopped");
+    int64_t begin = request.timeSteps ? now() : 0;
+    if (Status status = runStep(step, comm); !status.isOk())
+      return status.at(place + ", " + executable->describeStep(step));
+    if (request.timeSteps)
+      times.push_back({rank, step, begin, now()});
+  }
+  return copyOut(request).at(place);
+}
+
+Status RankRunner::runStep(int step, Communicator &comm) {
+  const StepInfo &info = executable->steps[step];
+  std::span<const TensorView> all = operands;
+  KernelArgs args{all.subspan(info.firstInput, info.numInputs),
+                  all.subspan(info.firstOutput, info.numOutputs)};
+  for (size_t i = 0; i < info.dataSymbols.size(); ++i)
+    dataSizes[i] = symbolValues[info.dataSymbols[i]];
+  StepContext context{pool,
+                      comm,
+                      comm.counters(),
+                      {workspace->data(), workspace->size()},
+                      static_cast<uint32_t>(step),
+                      &parts,
+                      &stepExprs[step],
+                      std::span(dataSizes).first(info.dataSymbols.size())};
+  MOE_RETURN_IF_ERROR(executable->kernel(rank, step).run(args, context));
+  return info.dataSymbols.empty() ? Status::ok() : takeDataSizes(step);
+}
+
+Status RankRunner::takeDataSizes(int step) {
+  const StepInfo &info = executable->steps[step];
+  for (size_t i = 0; i < info.dataSymbols.size(); ++i) {
+    int symbol = info.dataSymbols[i];
+    if (dataSizes[i] < 0 || dataSizes[i] > symbolValues[symbol])
+      return Status(StatusCode::Internal,
+                    "\"" + program.symbols[symbol]->name + "\" is " +
+                        std::to_string(dataSizes[i]) + ", beyond its bound " +
+                        std::to_string(symbolValues[symbol]));
+    setSymbol(symbol, dataSizes[i]);
+  }
+  MOE_RETURN_IF_ERROR(renewExprs());
+  return renewViews();
+}
+
+/// This rank's part of a port's array.
+TensorView RankRunner::portView(const plan::PortT &port,
+                                PortMemory whole) const {
+  TensorView view;
+  view.dtype = static_cast<DType>(port.dtype);
+  view.rank = static_cast<int>(port.dims.size());
+  for (int i = 0; i < view.rank; ++i)
+    view.dims[i] = exprValues[port.dims[i]];
+  view.setContiguous();
+  view.data = whole.data;
+  if (port.part_axis >= 0) {
+    int64_t total = parts.find(program.symbols[port.part]->name)->second.back();
+    PartRange part =
+        partOf(view.dims[port.part_axis], total, rank, executable->numRanks());
+    view.dims[port.part_axis] = part.end - part.begin;
+    if (view.numElements() > 0)
+      view.data = whole.data + part.begin * view.strides[port.part_axis] *
+                                   dtypeSize(view.dtype);
+  }
+  return view;
+}
+
+static bool hasSameDims(const TensorView &a, const TensorView &b) {
+  return a.rank == b.rank && a.dtype == b.dtype &&
+         std::equal(a.dims, a.dims + a.rank, b.dims);
+}
+
+Status RankRunner::copyPort(const plan::PortT &port, PortMemory whole,
+                            int buffer, bool toPort) const {
+  TensorView outside = portView(port, whole);
+  const TensorView &inside = views[buffer];
+  if (!hasSameDims(outside, inside))
+    return Status(StatusCode::BadPlan,
+                  "port \"" + port.name + "\" and its buffer differ in shape");
+  copyElements(toPort ? outside : inside, toPort ? inside : outside);
+  return Status::ok();
+}
+
+Status RankRunner::copyState(const plan::PortT &port, PortMemory whole,
+                             bool toPort) const {
+  TensorView outside = portView(port, whole);
+  TensorView inside = stateViews[port.state];
+  int axis = program.states[port.state]->axis;
+  if (outside.rank == inside.rank)
+    inside.dims[axis] = std::min(inside.dims[axis], outside.dims[axis]);
+  if (!hasSameDims(outside, inside))
+    return Status(StatusCode::BadPlan,
+                  "port \"" + port.name + "\" and its state differ in shape");
+  copyElements(toPort ? outside : inside, toPort ? inside : outside);
+  return Status::ok();
+}
+
+Status RankRunner::copyIn(const RunRequest &request) const {
+  for (PortCopy copy : executable->copiesIn)
+    MOE_RETURN_IF_ERROR(copyPort(*program.inputs[copy.port],
+                                 request.inputs[copy.port], copy.buffer,
+                                 /*toPort=*/false));
+  for (size_t i = 0; i < program.inputs.size(); ++i)
+    if (program.inputs[i]->state >= 0 && request.inputs[i].data)
+      MOE_RETURN_IF_ERROR(copyState(*program.inputs[i], request.inputs[i],
+                                    /*toPort=*/false));
+  return Status::ok();
+}
+
+Status RankRunner::copyOut(const RunRequest &request) const {
+  for (PortCopy copy : executable->copiesOut) {
+    const plan::PortT &port = *program.outputs[copy.port];
+    if (port.part_axis >= 0 || rank == 0)
+      MOE_RETURN_IF_ERROR(copyPort(port, request.outputs[copy.port],
+                                   copy.buffer, /*toPort=*/true));
+  }
+  for (size_t i = 0; i < program.outputs.size(); ++i) {
+    const plan::PortT &port = *program.outputs[i];
+    bool isMine = port.part_axis >= 0 || rank == 0;
+    if (port.state >= 0 && port.buffer < 0 && request.outputs[i].data && isMine)
+      MOE_RETURN_IF_ERROR(copyState(port, request.outputs[i], /*toPort=*/true));
+  }
+  return Status::ok();
+}

@@ -1,0 +1,87 @@
+//===- RankThreads.cpp - The threads that act as ranks --------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/exec/RankThreads.h"
+
+#include <system_error>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+using namespace moe;
+
+static void pauseCpu() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+/// Waits until `value` is no longer `old`.
+static void waitForChange(const std::atomic<uint32_t> &value, uint32_t old,
+                          int numSpins) {
+  for (int i = 0; i < numSpins; ++i) {
+    if (value.load(std::memory_order_acquire) != old)
+      return;
+    pauseCpu();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+StatusOr<std::unique_ptr<RankThreads>> RankThreads::create(int numRanks) {
+  std::unique_ptr<RankThreads> result(new RankThreads());
+  // Between two decode steps a few microseconds pass; with a core for each
+  // rank it is cheaper to stay awake than to be woken.
+  bool hasCores =
+      static_cast<unsigned>(numRanks) <= std::thread::hardware_concurrency();
+  result->numSpins = hasCores ? 2000 : 0;
+  for (int rank = 1; rank < numRanks; ++rank) {
+    try {
+      result->threads.emplace_back(
+          [self = result.get(), rank] { self->work(rank); });
+    } catch (const std::system_error &error) {
+      return Status(StatusCode::OutOfMemory, "cannot start a thread for rank " +
+                                                 std::to_string(rank) + ": " +
+                                                 error.what());
+    }
+  }
+  return result;
+}
+
+RankThreads::~RankThreads() {
+  isStopping = true;
+  numRuns.fetch_add(1, std::memory_order_release);
+  numRuns.notify_all();
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+void RankThreads::work(int rank) {
+  for (uint32_t run = 0;; ++run) {
+    waitForChange(numRuns, run, numSpins);
+    if (isStopping)
+      return;
+    task(context, rank);
+    if (numBusy.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      numBusy.notify_one();
+  }
+}
+
+void RankThreads::runAll(Task newTask, void *newContext) {
+  if (threads.empty()) {
+    newTask(newContext, 0);
+    return;
+  }
+  task = newTask;
+  context = newContext;
+  numBusy.store(threads.size(), std::memory_order_relaxed);
+  numRuns.fetch_add(1, std::memory_order_release);
+  numRuns.notify_all();
+  newTask(newContext, 0);
+  while (uint32_t busy = numBusy.load(std::memory_order_acquire))
+    waitForChange(numBusy, busy, numSpins);
+}
