@@ -1,0 +1,312 @@
+//===- EvalExperts.cpp - Meaning of gate, dispatch, experts, combine ------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/interp/Gate.h"
+#include "dialect/interp/World.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace mlir;
+using namespace moe::dialect;
+
+namespace moe::interp {
+
+//===----------------------------------------------------------------------===//
+// Gate
+//===----------------------------------------------------------------------===//
+
+static std::vector<float> toFloats(const HostTensor *tensor) {
+  std::vector<float> values;
+  for (int64_t i = 0; tensor && i < tensor->size(); ++i)
+    values.push_back(static_cast<float>(tensor->elements[i].f));
+  return values;
+}
+
+static GateConfig configOf(GateOp op) {
+  GateConfig config;
+  config.k = op.getK();
+  config.score = op.getScore();
+  config.mixWeight = op.getMixWeight();
+  config.normalize = op.getNormalize();
+  config.normalizeEps = op.getNormalizeEps().convertToFloat();
+  config.scale = op.getScale().convertToFloat();
+  config.numGroups = op.getNumGroups();
+  config.topkGroups = op.getTopkGroups();
+  config.groupScore = op.getGroupScore();
+  config.groupFillZero = op.getGroupFillZero();
+  config.jitterEps = op.getJitterEps().convertToFloat();
+  config.dropPolicy = op.getDropPolicy();
+  config.capacityFactor = op.getCapacityFactor().convertToFloat();
+  config.minCapacity = op.getMinCapacity();
+  config.normalizeAfterDrop = op.getNormalizeAfterDrop();
+  config.randomSeed = op.getRandomSeed().value_or(0);
+  return config;
+}
+
+FailureOr<Results> evaluate(GateOp op, const Frame &frame) {
+  const HostTensor &logits = frame.get(op.getLogits());
+  GateInputs inputs;
+  inputs.numTokens = logits.shape[0];
+  inputs.numExperts = logits.shape[1];
+  inputs.logits = toFloats(&logits);
+  inputs.selectionBias = toFloats(frame.find(op.getSelectionBias()));
+  inputs.expertScale = toFloats(frame.find(op.getExpertScale()));
+  inputs.mixScores = toFloats(frame.find(op.getMixScores()));
+  if (const HostTensor *used = frame.find(op.getUsedToken()))
+    for (Scalar element : used->elements)
+      inputs.usedToken.push_back(element.i != 0);
+  GateConfig config = configOf(op);
+  GateOutputs outputs = evaluateGate(config, inputs);
+  HostTensor weights(DType::F32, {inputs.numTokens, config.k});
+  HostTensor experts(DType::I32, {inputs.numTokens, config.k});
+  for (int64_t i = 0; i < weights.size(); ++i) {
+    weights.elements[i] = scalarOf(double(outputs.weights[i]));
+    experts.elements[i] = scalarOf(int64_t(outputs.experts[i]));
+  }
+  return Results{std::move(weights), std::move(experts)};
+}
+
+//===----------------------------------------------------------------------===//
+// Dispatch, combine
+//===----------------------------------------------------------------------===//
+
+FailureOr<Results> evaluate(DispatchOp op, const Frame &frame) {
+  const HostTensor &x = frame.get(op.getX());
+  const HostTensor &experts = frame.get(op.getExperts());
+  const HostTensor *weights = frame.find(op.getWeights());
+  int64_t numExperts = op.getNumExperts(), width = x.shape[1];
+  int64_t k = experts.shape[1], numRows = 0;
+  HostTensor counts(DType::I32, {numExperts});
+  HostTensor slots(DType::I32, experts.shape);
+  std::vector<int64_t> choiceOfRow;
+  for (Scalar &slot : slots.elements)
+    slot = scalarOf(int64_t(-1));
+  for (Scalar expert : experts.elements)
+    if (expert.i < -1 || expert.i >= numExperts)
+      return op.emitError()
+             << "has expert " << expert.i << " of " << numExperts;
+  for (int64_t e = 0; e < numExperts; ++e) {
+    for (int64_t i = 0; i < experts.size(); ++i) {
+      if (experts.elements[i].i != e)
+        continue;
+      slots.elements[i] = scalarOf(numRows++);
+      choiceOfRow.push_back(i);
+      ++counts.elements[e].i;
+    }
+  }
+  HostTensor rows(x.dtype, {numRows, width});
+  for (int64_t row = 0; row < numRows; ++row) {
+    int64_t choice = choiceOfRow[row];
+    for (int64_t m = 0; m < width; ++m) {
+      Scalar value = x.elements[choice / k * width + m];
+      if (weights)
+        value.f *= weights->elements[choice].f;
+      rows.elements[row * width + m] = value;
+    }
+  }
+  return Results{std::move(rows), std::move(counts), std::move(slots)};
+}
+
+FailureOr<Results> evaluate(CombineOp op, const Frame &frame) {
+  const HostTensor &rows = frame.get(op.getRows());
+  const HostTensor &slots = frame.get(op.getSlots());
+  const HostTensor *weights = frame.find(op.getWeights());
+  int64_t k = slots.shape[1], width = rows.shape[1];
+  HostTensor result(rows.dtype, {slots.shape[0], width});
+  for (int64_t i = 0; i < slots.size(); ++i) {
+    int64_t row = slots.elements[i].i;
+    if (row == -1)
+      continue;
+    if (row < 0 || row >= rows.shape[0])
+      return op.emitError() << "has slot " << row << " of " << rows.shape[0];
+    double weight = weights ? weights->elements[i].f : 1.0;
+    for (int64_t n = 0; n < width; ++n)
+      result.elements[i / k * width + n].f +=
+          weight * rows.elements[row * width + n].f;
+  }
+  return Results{std::move(result)};
+}
+
+//===----------------------------------------------------------------------===//
+// FFN
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// An FFN with the weights of one expert; absent weights are null.
+struct Ffn {
+  const HostTensor *w1, *b1, *w2, *b2, *w3, *b3;
+  Activation activation;
+  Gating gating;
+  double alpha, beta, limit;
+  /// Of expert e, for weights with a leading expert dimension; else 0.
+  int64_t expert = 0;
+
+  int64_t innerSize() const { return w2->shape.end()[-2]; }
+  int64_t outputSize() const { return w2->shape.back(); }
+  /// x times column `n` of the expert's matrix, plus its bias.
+  double product(ArrayRef<double> x, const HostTensor &w, const HostTensor *b,
+                 int64_t n) const;
+  double activate(double gate) const;
+  SmallVector<double> run(ArrayRef<double> x) const;
+};
+} // namespace
+
+double Ffn::product(ArrayRef<double> x, const HostTensor &w,
+                    const HostTensor *b, int64_t n) const {
+  int64_t rows = w.shape.end()[-2], columns = w.shape.back();
+  int64_t begin = expert * rows * columns;
+  double sum = 0.0;
+  for (auto [i, value] : llvm::enumerate(x))
+    sum += value * w.elements[begin + i * columns + n].f;
+  return b ? sum + b->elements[expert * columns + n].f : sum;
+}
+
+double Ffn::activate(double gate) const {
+  auto unary = [&](UnaryKind kind) {
+    return evaluateUnary(kind, scalarOf(gate), DType::F64).f;
+  };
+  switch (activation) {
+  case Activation::Identity:
+    return gate;
+  case Activation::Relu:
+    return unary(UnaryKind::Relu);
+  case Activation::Relu2:
+    return std::pow(unary(UnaryKind::Relu), 2.0);
+  case Activation::GeluErf:
+    return unary(UnaryKind::GeluErf);
+  case Activation::GeluTanh:
+    return unary(UnaryKind::GeluTanh);
+  case Activation::Silu:
+    return unary(UnaryKind::Silu);
+  case Activation::Sigmoid:
+    return unary(UnaryKind::Sigmoid);
+  case Activation::Tanh:
+    return unary(UnaryKind::Tanh);
+  case Activation::Swiglu: {
+    double clamped = std::fmin(gate, limit);
+    return clamped / (1.0 + std::exp(-alpha * clamped));
+  }
+  }
+  llvm_unreachable("all activations are listed");
+}
+
+SmallVector<double> Ffn::run(ArrayRef<double> x) const {
+  int64_t size = innerSize();
+  SmallVector<double> inner;
+  for (int64_t i = 0; i < size; ++i) {
+    bool interleaves = gating == Gating::Interleaved;
+    double value = activate(product(x, *w1, b1, interleaves ? 2 * i : i));
+    if (gating != Gating::None) {
+      double linear =
+          gating == Gating::Split
+              ? product(x, *w3, b3, i)
+              : product(x, *w1, b1, interleaves ? 2 * i + 1 : size + i);
+      if (activation == Activation::Swiglu)
+        linear = std::clamp(linear, -limit, limit) + beta;
+      value *= linear;
+    }
+    inner.push_back(value);
+  }
+  SmallVector<double> result;
+  for (int64_t n = 0; n < outputSize(); ++n)
+    result.push_back(product(inner, *w2, b2, n));
+  return result;
+}
+
+template <typename OpTy> static Ffn ffnOf(OpTy op, const Frame &frame) {
+  return Ffn{frame.find(op.getW1()),
+             frame.find(op.getB1()),
+             frame.find(op.getW2()),
+             frame.find(op.getB2()),
+             frame.find(op.getW3()),
+             frame.find(op.getB3()),
+             op.getActivation(),
+             op.getGating(),
+             op.getAlpha().convertToDouble(),
+             op.getBeta().convertToDouble(),
+             op.getLimit().convertToDouble()};
+}
+
+/// Runs the FFN on row `row` of x.
+static void runRow(const Ffn &ffn, const HostTensor &x, int64_t row,
+                   HostTensor &result) {
+  int64_t width = x.shape.back();
+  SmallVector<double> input;
+  for (int64_t m = 0; m < width; ++m)
+    input.push_back(x.elements[row * width + m].f);
+  for (auto [n, value] : llvm::enumerate(ffn.run(input)))
+    result.elements[row * ffn.outputSize() + n] = scalarOf(value);
+}
+
+FailureOr<Results> evaluate(FfnOp op, const Frame &frame) {
+  const HostTensor &x = frame.get(op.getX());
+  Ffn ffn = ffnOf(op, frame);
+  Shape shape = x.shape;
+  shape.back() = ffn.outputSize();
+  HostTensor result(x.dtype, shape);
+  int64_t numRows = 1;
+  for (int64_t size : ArrayRef(shape).drop_back())
+    numRows *= size;
+  for (int64_t row = 0; row < numRows; ++row)
+    runRow(ffn, x, row, result);
+  return Results{std::move(result)};
+}
+
+FailureOr<Results> evaluate(ExpertsOp op, const Frame &frame) {
+  const HostTensor &rows = frame.get(op.getRows());
+  const HostTensor &counts = frame.get(op.getCounts());
+  Ffn ffn = ffnOf(op, frame);
+  // With a placement, entry i of counts is this rank's i-th expert.
+  SmallVector<int64_t> experts;
+  if (PlacementAttr placement = op.getPlacementAttr()) {
+    if (frame.rank >= placement.getNumRanks())
+      return op.emitError() << "is placed on " << placement.getNumRanks()
+                            << " ranks, not on rank " << frame.rank;
+    experts = placement.expertsOf(frame.rank);
+  } else {
+    llvm::append_range(experts, llvm::seq<int64_t>(0, counts.size()));
+  }
+  HostTensor result(rows.dtype, {rows.shape[0], ffn.outputSize()});
+  int64_t row = 0;
+  for (int64_t i = 0; i < counts.size(); ++i) {
+    int64_t count = counts.elements[i].i;
+    if (count == 0)
+      continue;
+    if (i >= int64_t(experts.size()) || count < 0 ||
+        row + count > rows.shape[0])
+      return op.emitError("has counts that do not fit its rows");
+    ffn.expert = experts[i];
+    for (int64_t end = row + count; row < end; ++row)
+      runRow(ffn, rows, row, result);
+  }
+  return Results{std::move(result)};
+}
+
+FailureOr<Results> evaluate(MixOp op, const Frame &frame) {
+  const HostTensor &experts = frame.get(op.getExperts());
+  const HostTensor &dense = frame.get(op.getDense());
+  const HostTensor *gate = frame.find(op.getGate());
+  int64_t width = experts.shape.back();
+  HostTensor result(experts.dtype, experts.shape);
+  for (int64_t i = 0; i < result.size(); ++i) {
+    double a = 1.0, b = 1.0;
+    if (op.getKind() == MixKind::Residual) {
+      double g0 = gate->elements[i / width * 2].f;
+      double g1 = gate->elements[i / width * 2 + 1].f;
+      a = 1.0 / (1.0 + std::exp(g1 - g0));
+      b = 1.0 / (1.0 + std::exp(g0 - g1));
+    } else if (op.getKind() == MixKind::SigmoidGate) {
+      b = 1.0 / (1.0 + std::exp(-gate->elements[i / width].f));
+    }
+    result.elements[i] =
+        scalarOf(a * experts.elements[i].f + b * dense.elements[i].f);
+  }
+  return Results{std::move(result)};
+}
+
+} // namespace moe::interp
