@@ -1,0 +1,265 @@
+//===- BenchCommand.cpp - moe-run bench: time by shape --------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A cell is one shape. Its caches are filled once with made values; each run
+// then continues from the same length, so what is timed is what a decode step
+// does: nothing of the past is copied.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/io/Json.h"
+#include "runtime/io/Utf8.h"
+#include "tools/common/Progress.h"
+#include "tools/common/Signals.h"
+#include "tools/common/Table.h"
+#include "tools/moe-run/Commands.h"
+#include "tools/moe-run/SessionFlags.h"
+#include "tools/moe-run/Statistics.h"
+#include "tools/moe-run/SyntheticInputs.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <optional>
+
+using namespace moe;
+using namespace moe::tools;
+using nlohmann::ordered_json;
+
+namespace {
+
+constexpr int kWarmUpRuns = 3;
+constexpr size_t kMinRuns = 10;
+constexpr int kTimedStepRuns = 20;
+constexpr size_t kShownSteps = 12;
+
+constexpr char kExamples[] = R"(
+examples:
+  moe-run bench model.moeplan --shape batch=1,seq=256,past=0
+  moe-run bench model.moeplan --shape batch=1,seq=1,past=128 \
+    --shape batch=8,seq=1,past=128 --threads 2 --json)";
+
+struct BenchFlags {
+  SessionFlags session;
+  std::vector<std::string> shapes;
+  double seconds = 1;
+  uint64_t seed = 0;
+  bool json = false;
+
+  void addTo(CLI::App &app) {
+    session.addTo(app);
+    app.add_option("--shape", shapes,
+                   "Sizes to measure, as in batch=1,seq=1,past=128; may be "
+                   "repeated")
+        ->take_all()
+        ->allow_extra_args(false);
+    app.add_option("--seconds", seconds, "Time to spend on each shape")
+        ->check(CLI::Range(0.0, 3600.0));
+    app.add_option("--seed", seed, "Seed of the made inputs");
+    app.add_flag("--json", json, "Print one JSON object");
+    app.footer(kExamples);
+  }
+};
+
+/// Mean time of a step, on the rank that took longest.
+struct StepCost {
+  int step = 0;
+  double milliseconds = 0;
+};
+
+struct Cell {
+  NamedNumbers shape;
+  std::vector<double> times;
+  std::vector<StepCost> steps;
+};
+
+/// Runs one shape again and again.
+class CellRunner {
+public:
+  CellRunner(Context &context, const NamedNumbers &shape, uint64_t seed)
+      : context(context), shape(shape), seed(seed),
+        past(pastLength(context.model(), shape)) {}
+
+  Status prepare() {
+    const Model &model = context.model();
+    bool hasStates = std::any_of(model.inputs().begin(), model.inputs().end(),
+                                 [](const PortInfo &p) { return p.isState; });
+    keepsState = hasStates && !pastSymbol(model).empty();
+    if (keepsState && past > 0) {
+      MOE_ASSIGN_OR_RETURN(std::vector<HostTensor> all,
+                           makeInputs(model, shape, seed, true));
+      MOE_RETURN_IF_ERROR(runWith(all, RunOptions()));
+    } else {
+      context.resetState();
+    }
+    MOE_ASSIGN_OR_RETURN(tensors, makeInputs(model, shape, seed, !keepsState));
+    return Status::ok();
+  }
+
+  StatusOr<double> run(bool timeSteps) {
+    if (keepsState)
+      context.truncateState(past);
+    RunOptions options;
+    options.keepState = keepsState;
+    options.timeSteps = timeSteps;
+    Stopwatch watch;
+    MOE_RETURN_IF_ERROR(runWith(tensors, options));
+    return watch.milliseconds();
+  }
+
+private:
+  Status runWith(std::span<const HostTensor> inputs,
+                 const RunOptions &options) {
+    views.clear();
+    for (const HostTensor &tensor : inputs)
+      views.push_back({tensor.name(), tensor.dtype(), tensor.dims(),
+                       tensor.bytes().data()});
+    return context.run(views, options).status();
+  }
+
+  Context &context;
+  const NamedNumbers &shape;
+  uint64_t seed;
+  int64_t past;
+  bool keepsState = false;
+  std::vector<HostTensor> tensors;
+  std::vector<Input> views;
+};
+
+/// Adds the step times of the last run to `costs`.
+void addStepTimes(const Context &context, std::vector<double> &costs) {
+  std::vector<double> longest(costs.size());
+  for (const StepTime &time : context.stepTimes())
+    longest[time.step] =
+        std::max(longest[time.step], double(time.end - time.begin) / 1e6);
+  for (size_t step = 0; step < costs.size(); ++step)
+    costs[step] += longest[step];
+}
+
+StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
+                       const NamedNumbers &shape) {
+  Cell cell;
+  cell.shape = shape;
+  CellRunner runner(context, cell.shape, flags.seed);
+  MOE_RETURN_IF_ERROR(runner.prepare());
+  for (int i = 0; i < kWarmUpRuns; ++i)
+    MOE_RETURN_IF_ERROR(runner.run(false).status());
+  Progress progress("run", 0);
+  Stopwatch watch;
+  while (cell.times.size() < kMinRuns ||
+         watch.milliseconds() < flags.seconds * 1000) {
+    MOE_RETURN_IF_ERROR(interruption());
+    MOE_ASSIGN_OR_RETURN(double milliseconds, runner.run(false));
+    cell.times.push_back(milliseconds);
+    progress.update(static_cast<int64_t>(cell.times.size()));
+  }
+  // Apart from the others, for reading the clock takes time too.
+  std::vector<double> costs(context.model().numSteps());
+  for (int i = 0; i < kTimedStepRuns; ++i) {
+    MOE_RETURN_IF_ERROR(interruption());
+    MOE_RETURN_IF_ERROR(runner.run(true).status());
+    addStepTimes(context, costs);
+  }
+  for (size_t step = 0; step < costs.size(); ++step)
+    cell.steps.push_back(
+        {static_cast<int>(step), costs[step] / kTimedStepRuns});
+  return cell;
+}
+
+ordered_json cellJson(const Model &model, const Cell &cell) {
+  TimeSummary times = summarize(cell.times);
+  auto steps = ordered_json::array();
+  for (const StepCost &cost : cell.steps)
+    steps.push_back({{"step", cost.step},
+                     {"kernel", model.stepKernel(cost.step)},
+                     {"ms", cost.milliseconds},
+                     {"nodes", model.stepNodes(cost.step)}});
+  return {{"shape", cell.shape}, {"iterations", cell.times.size()},
+          {"min_ms", times.min}, {"median_ms", times.median},
+          {"p90_ms", times.p90}, {"p99_ms", times.p99},
+          {"cov", times.cov},    {"steps", std::move(steps)}};
+}
+
+std::string shapeName(const NamedNumbers &shape) {
+  std::string text;
+  for (const auto &[name, value] : shape)
+    text += (text.empty() ? "" : ",") + name + "=" + std::to_string(value);
+  return text.empty() ? "fixed" : text;
+}
+
+void printCell(const Model &model, const Cell &cell) {
+  TimeSummary times = summarize(cell.times);
+  std::printf("%s\n  %zu runs: median %.3f ms, min %.3f, p90 %.3f, p99 %.3f, "
+              "cov %.2f\n",
+              shapeName(cell.shape).c_str(), cell.times.size(), times.median,
+              times.min, times.p90, times.p99, times.cov);
+  std::vector<StepCost> steps = cell.steps;
+  double total = 0;
+  for (const StepCost &cost : steps)
+    total += cost.milliseconds;
+  std::stable_sort(steps.begin(), steps.end(), [](auto &a, auto &b) {
+    return a.milliseconds > b.milliseconds;
+  });
+  steps.resize(std::min(steps.size(), kShownSteps));
+  Table table({">ms", ">share", ">step", "kernel", "nodes"});
+  for (const StepCost &cost : steps) {
+    std::vector<std::string> nodes = model.stepNodes(cost.step);
+    table.addRow(
+        {fixedText(cost.milliseconds, 3),
+         fixedText(total > 0 ? 100 * cost.milliseconds / total : 0, 1) + "%",
+         std::to_string(cost.step), model.stepKernel(cost.step),
+         nodes.empty() ? "" : shortText(printableUtf8(nodes.front()), 48)});
+  }
+  std::printf("%s", table.text(4).c_str());
+}
+
+Status benchAll(const BenchFlags &flags) {
+  std::vector<NamedNumbers> given;
+  for (const std::string &text : flags.shapes) {
+    MOE_ASSIGN_OR_RETURN(NamedNumbers numbers,
+                         parseNamedNumbers("--shape", text));
+    given.push_back(std::move(numbers));
+  }
+  if (given.empty())
+    given.emplace_back();
+  MOE_ASSIGN_OR_RETURN(Session session, flags.session.open());
+  const Model &model = *session.model;
+  std::vector<NamedNumbers> shapes;
+  for (const NamedNumbers &numbers : given) {
+    MOE_ASSIGN_OR_RETURN(NamedNumbers shape,
+                         completeShape(model, "--shape", numbers));
+    shapes.push_back(std::move(shape));
+  }
+  CancelOnSignal cancel(
+      [&](const Status &why) { session.context->cancel(why); });
+  auto cells = ordered_json::array();
+  for (const NamedNumbers &shape : shapes) {
+    MOE_ASSIGN_OR_RETURN(Cell cell, measure(*session.context, flags, shape));
+    if (flags.json)
+      cells.push_back(cellJson(model, cell));
+    else
+      printCell(model, cell);
+  }
+  if (flags.json) {
+    ordered_json object = {{"threads", session.context->numThreads()},
+                           {"num_ranks", model.numRanks()},
+                           {"cells", std::move(cells)}};
+    std::printf("%s\n", jsonText(object).c_str());
+  }
+  return flushOutput();
+}
+
+} // namespace
+
+int tools::benchCommand(const std::vector<std::string> &words) {
+  CLI::App app("Measures the time of runs.", "moe-run bench");
+  BenchFlags flags;
+  flags.addTo(app);
+  if (std::optional<int> exitCode = parseCommandLine(app, words))
+    return *exitCode;
+  Status status = benchAll(flags);
+  return status.isOk() ? 0 : reportError("moe-run bench", status);
+}

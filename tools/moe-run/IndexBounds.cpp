@@ -1,0 +1,88 @@
+//===- IndexBounds.cpp - Which integers an input may hold -----------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/moe-run/IndexBounds.h"
+
+#include "runtime/plan/Plan_generated.h"
+#include "runtime/support/DType.h"
+#include "runtime/support/DimExpr.h"
+
+#include <algorithm>
+#include <vector>
+
+using namespace moe;
+using namespace moe::tools;
+
+namespace {
+
+/// Follows the values of one input.
+class Follower {
+public:
+  explicit Follower(const plan::ProgramT &program)
+      : program(program), isReached(program.buffers.size()) {}
+
+  std::optional<int64_t> follow(int port) {
+    int buffer = program.inputs[port]->buffer;
+    if (buffer < 0)
+      return std::nullopt;
+    isReached[rootOf(buffer)] = true;
+    for (const auto &step : program.steps)
+      visit(*step);
+    return bound;
+  }
+
+private:
+  int rootOf(int buffer) const {
+    while (program.buffers[buffer]->base >= 0)
+      buffer = program.buffers[buffer]->base;
+    return buffer;
+  }
+  bool reaches(int buffer) const {
+    return buffer >= 0 && isReached[rootOf(buffer)];
+  }
+
+  void visit(const plan::StepT &step) {
+    if (step.kernel == "gather" && step.inputs.size() == 2 &&
+        reaches(step.inputs[1])) {
+      noteTable(step);
+      return;
+    }
+    if (std::none_of(step.inputs.begin(), step.inputs.end(),
+                     [&](int buffer) { return reaches(buffer); }))
+      return;
+    for (int output : step.outputs)
+      if (output >= 0 &&
+          !isFloat(static_cast<DType>(program.buffers[output]->dtype)))
+        isReached[rootOf(output)] = true;
+  }
+
+  void noteTable(const plan::StepT &step) {
+    const plan::BufferT &table = *program.buffers[step.inputs[0]];
+    for (const auto &attribute : step.attributes) {
+      if (attribute->name != "axis" || attribute->i < 0 ||
+          attribute->i >= static_cast<int64_t>(table.dims.size()))
+        continue;
+      StatusOr<DimExpr> size =
+          DimExpr::parse(program.exprs[table.dims[attribute->i]]);
+      std::optional<int64_t> rows =
+          size.isOk() ? size->constantValue() : std::nullopt;
+      if (rows && *rows > 0)
+        bound = std::min(bound.value_or(*rows), *rows);
+    }
+  }
+
+  const plan::ProgramT &program;
+  std::vector<bool> isReached;
+  std::optional<int64_t> bound;
+};
+
+} // namespace
+
+std::optional<int64_t> tools::indexBound(const plan::ProgramT &program,
+                                         int port) {
+  return Follower(program).follow(port);
+}

@@ -1,0 +1,77 @@
+//===- SessionFlags.cpp - Options of every command that loads a plan ------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/moe-run/SessionFlags.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+
+using namespace moe;
+using namespace moe::tools;
+
+void SessionFlags::addTo(CLI::App &app) {
+  app.add_option("plan", plan, "The plan, as moe-opt wrote it")->required();
+  app.add_option("--threads", threads,
+                 "Threads over all ranks; without it, one for each core")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--device", device, "Device that runs the ranks: cpu")
+      ->check(CLI::IsMember({"cpu"}));
+  app.add_option("--max", max,
+                 "Largest sizes to reserve memory for, as in "
+                 "batch=8,seq=512; larger ones are refused");
+  app.add_option("--verify", verify,
+                 "full: compare weights with their checksums while loading; "
+                 "lazy: only the plan's metadata")
+      ->check(CLI::IsMember({"full", "lazy"}));
+  app.add_option("--timeout", timeoutSeconds,
+                 "Seconds that a rank waits for the others")
+      ->check(CLI::Range(0.001, 1e6));
+  app.add_option("--memory", memoryBytes,
+                 "Bytes that may be reserved, as in 8GB (0: the machine's)")
+      ->transform(CLI::AsSizeValue(false));
+}
+
+Status tools::checkSymbols(const Model &model, std::string_view option,
+                           const NamedNumbers &numbers) {
+  std::vector<std::string> names;
+  std::string list;
+  for (const SymbolBound &symbol : model.symbols()) {
+    names.push_back(symbol.name);
+    list += (list.empty() ? "" : ", ") + symbol.name;
+  }
+  for (const auto &[name, number] : numbers)
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      return Status(StatusCode::Usage,
+                    std::string(option) + ": the model has no size '" + name +
+                        "', only " + (list.empty() ? "fixed ones" : list) +
+                        didYouMean(name, names));
+  return Status::ok();
+}
+
+StatusOr<Session> SessionFlags::open() const {
+  Session session;
+  MOE_ASSIGN_OR_RETURN(session.maxima, parseNamedNumbers("--max", max));
+  if (std::isnan(timeoutSeconds))
+    return Status(StatusCode::Usage, "--timeout is no number");
+  LoadOptions loading;
+  loading.verification =
+      verify == "lazy" ? WeightVerification::Lazy : WeightVerification::Full;
+  MOE_ASSIGN_OR_RETURN(session.model, Model::load(plan, loading));
+  MOE_RETURN_IF_ERROR(checkSymbols(*session.model, "--max", session.maxima));
+  ContextOptions options;
+  options.numThreads = threads;
+  options.device = device;
+  options.timeout = std::chrono::milliseconds(
+      static_cast<int64_t>(std::ceil(timeoutSeconds * 1000)));
+  options.memoryLimit = memoryBytes;
+  MOE_ASSIGN_OR_RETURN(session.context,
+                       Context::create(session.model, options));
+  if (!session.maxima.empty())
+    MOE_RETURN_IF_ERROR(session.context->prepare(session.maxima));
+  MOE_RETURN_IF_ERROR(session.context->initialize());
+  return session;
+}

@@ -1,0 +1,48 @@
+//===- SessionFlags.h - Options of every command that loads a plan *- C++
+//-*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_TOOLS_MOE_RUN_SESSIONFLAGS_H
+#define MOE_TOOLS_MOE_RUN_SESSIONFLAGS_H
+
+#include "moe/Session.h"
+#include "tools/common/CommandLine.h"
+
+#include <memory>
+#include <string>
+
+namespace moe::tools {
+
+/// A plan that is loaded, and memory to run it.
+struct Session {
+  std::shared_ptr<Model> model;
+  std::unique_ptr<Context> context;
+  /// What --max said.
+  NamedNumbers maxima;
+};
+
+struct SessionFlags {
+  std::string plan;
+  int threads = 0;
+  std::string device = "cpu";
+  std::string max;
+  std::string verify = "full";
+  double timeoutSeconds = 30;
+  uint64_t memoryBytes = 0;
+
+  void addTo(CLI::App &app);
+  /// Loads the plan and its weights.
+  StatusOr<Session> open() const;
+};
+
+/// Errors (Usage) for a name that is no symbol of the model's inputs.
+Status checkSymbols(const Model &model, std::string_view option,
+                    const NamedNumbers &numbers);
+
+} // namespace moe::tools
+
+#endif // MOE_TOOLS_MOE_RUN_SESSIONFLAGS_H
