@@ -48,6 +48,15 @@ def RecognizeGatePass : Moe_ModulePass<"moe-recognize-gate"> {
   }];
 }
 
+def RecognizeDeepSpeedPass : Moe_ModulePass<"moe-recognize-deepspeed"> {
+  let summary = "finds DeepSpeed's MoE layer";
+  let description = [{
+    The dense form (masks of tokens x experts x capacity and two products over
+    them) and the index form, for k = 1, 2 and more, with and without dropping.
+    Which tokens survive an overflow is read from the graph.
+  }];
+}
+
 def RecognizeBatchedPass : Moe_ModulePass<"moe-recognize-batched"> {
   let summary = "finds experts whose weights are gathered for each token";
 }
@@ -61,6 +70,15 @@ def RecognizeSharedPass : Moe_ModulePass<"moe-recognize-shared"> {
   let description = [{
     Shared experts with and without a sigmoid gate, the residual branch of
     PR-MoE, and plain MLPs become moe.ffn; what adds them to experts moe.mix.
+  }];
+}
+
+def CheckExpertsPass : Moe_ModulePass<"moe-check-experts"> {
+  let summary = "compares the experts of a model with its routers";
+  let description = [{
+    Tracing loses experts that no token of the example chose. A router that is
+    wider than the experts found behind it is an error; a router without
+    recognized experts runs dense as written, which is a warning.
   }];
 }
 

@@ -33,6 +33,10 @@ void buildRecognizePipeline(OpPassManager &pm) {
   pm.addPass(createRecognizeCachePass());
   pm.addPass(createRecognizeAttentionPass());
 
+  // Gate and experts at once: its gates are no top_k over experts, and some of
+  // its top_k are none of a gate.
+  pm.addPass(createRecognizeDeepSpeedPass());
+
   // Routers that only choose and weigh; recognizers of experts say more about
   // a layer that they find behind a moe.gate.
   pm.addPass(createRecognizeGatePass());
@@ -41,6 +45,9 @@ void buildRecognizePipeline(OpPassManager &pm) {
 
   // Last, because whatever is left of FFNs then is dense.
   pm.addPass(createRecognizeSharedPass());
+
+  // All that could be found has been found.
+  pm.addPass(createCheckExpertsPass());
 
   // Several layers may have made the same mask or table.
   pm.addPass(createCanonicalizerPass());
