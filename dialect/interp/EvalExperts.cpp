@@ -261,9 +261,11 @@ FailureOr<Results> evaluate(ExpertsOp op, const Frame &frame) {
   const HostTensor &rows = frame.get(op.getRows());
   const HostTensor &counts = frame.get(op.getCounts());
   Ffn ffn = ffnOf(op, frame);
-  // With a placement, entry i of counts is this rank's i-th expert.
+  // Behind an exchange, entry i of counts is this rank's i-th expert.
   SmallVector<int64_t> experts;
-  if (PlacementAttr placement = op.getPlacementAttr()) {
+  PlacementAttr placement = op.getPlacementAttr();
+  if (placement &&
+      counts.size() != int64_t(placement.getExperts().size())) {
     if (frame.rank >= placement.getNumRanks())
       return op.emitError() << "is placed on " << placement.getNumRanks()
                             << " ranks, not on rank " << frame.rank;

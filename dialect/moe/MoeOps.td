@@ -605,14 +605,13 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     `act(x w1[e] + b1[e]) w2[e] + b2[e]`, gated as `gating` says, result
     `[R, N]`. w1 `[E, M, F]` (F = I, or 2 I for interleaved and concatenated),
     b1 `[E, F]`, w2 `[E, I, N]`, b2 `[E, N]`, w3 `[E, M, I]`, b3 `[E, I]`.
-    With `placement`, rows and counts are those of the experts that this rank
-    holds, in its order: counts is `[L]`, L the largest number of experts on one
-    rank.
+    With `placement` and counts `[L]`, L the largest number of experts on one
+    rank, rows and counts are those of the experts that this rank holds, in its
+    order. Counts `[E]` are of all experts: rows are not exchanged (yet).
     * C1: rows is `[R, M]`, counts i32 of rank 1, C2: w1 and w2 are as above, E a
       constant, C3: w3 is there if gating is split, and only then, and as above,
-      C4: the biases are as above, C5: counts has as many elements as there are
-      experts, here or without placement, C6: swiglu is gated, C7: all floats
-      have one type.
+      C4: the biases are as above, C5: counts is `[E]`, or `[L]` with placement,
+      C6: swiglu is gated, C7: all floats have one type.
   }];
   let arguments = (ins T:$rows, T:$counts, T:$w1, Optional<T>:$b1, T:$w2, Optional<T>:$b2,
     Optional<T>:$w3, Optional<T>:$b3,
