@@ -1,4 +1,4 @@
-//===- Passes.h - All passes of the compiler ---------------------*- C++ -*-===//
+//===- Passes.h - All passes of the compiler --------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Pipelines.h - The passes of a compilation in order --------*- C++ -*-===//
+//===- Pipelines.h - The passes of a compilation in order -------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -7,6 +7,8 @@
 
 #include "passes/lower/PlanBuilder.h"
 
+#include "passes/emit/ParamTable.h"
+
 using namespace mlir;
 using namespace moe;
 using namespace moe::dialect;
@@ -71,23 +73,6 @@ Value PlanBuilder::view(Value base, ArrayRef<DimExpr> dims,
 // Constants and weights
 //===----------------------------------------------------------------------===//
 
-/// Row major, little endian, i1 as one byte.
-static SmallVector<int8_t> bytesOf(DenseElementsAttr elements) {
-  SmallVector<int8_t> bytes;
-  size_t width = dtypeSize(*toDType(elements.getElementType()));
-  auto append = [&](uint64_t bits) {
-    for (size_t i = 0; i < width; ++i)
-      bytes.push_back(static_cast<int8_t>(bits >> (8 * i)));
-  };
-  if (isa<FloatType>(elements.getElementType()))
-    for (APFloat value : elements.getValues<APFloat>())
-      append(value.bitcastToAPInt().getZExtValue());
-  else
-    for (APInt value : elements.getValues<APInt>())
-      append(value.getZExtValue());
-  return bytes;
-}
-
 Value PlanBuilder::constant(dialect::ConstantOp op) {
   Value &known = constants[op.getValue()];
   if (known)
@@ -95,8 +80,11 @@ Value PlanBuilder::constant(dialect::ConstantOp op) {
   auto elements = cast<DenseElementsAttr>(op.getValue());
   OpBuilder builder = at(Constants);
   int64_t index = size(Constants);
+  std::vector<uint8_t> bytes = bytesOf(elements);
   plan_dialect::ConstantOp::create(
-      builder, op.getLoc(), builder.getDenseI8ArrayAttr(bytesOf(elements)));
+      builder, op.getLoc(),
+      builder.getDenseI8ArrayAttr(
+          SmallVector<int8_t>(bytes.begin(), bytes.end())));
   return known = buffer({BufferKind::Constant, index, ""},
                         elements.getElementType(), getDims(op.getResult()));
 }
