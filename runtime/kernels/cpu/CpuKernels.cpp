@@ -13,11 +13,23 @@ namespace moe::cpu {
 
 KernelRegistry createCpuKernels(const Isa &isa) {
   KernelRegistry registry;
+  registerAttention(registry, isa);
+  registerCollectives(registry, isa);
+  registerDispatch(registry, isa);
   registerElementwise(registry, isa);
+  registerExchange(registry, isa);
+  registerFfn(registry, isa);
+  registerGate(registry, isa);
+  registerGather(registry, isa);
+  registerGenerate(registry, isa);
   registerMatmul(registry, isa);
   registerMovement(registry, isa);
+  registerPad(registry, isa);
+  registerReduce(registry, isa);
+  registerRotary(registry, isa);
   registerRows(registry, isa);
-  registerFfn(registry, isa);
+  registerScatter(registry, isa);
+  registerTopK(registry, isa);
   return registry;
 }
 

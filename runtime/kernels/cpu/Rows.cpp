@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/kernels/cpu/Element.h"
 #include "runtime/kernels/cpu/Kernels.h"
 #include "runtime/kernels/cpu/Product.h"
 #include "runtime/kernels/cpu/Support.h"
@@ -59,14 +60,15 @@ public:
 
 private:
   struct Buffers {
-    float *scale, *bias, *rows;
+    double *scale, *bias; ///< rows of float unless x is f64
+    float *rows;
   };
   StatusOr<int> check(const KernelArgs &args) const;
   Buffers cut(Scratch &scratch, const KernelArgs &args, int axis,
               int numThreads) const;
   void normRow(const float *x, const float *scale, const float *bias, float *y,
                int64_t count) const;
-  void normRowF64(const double *x, const float *scale, const float *bias,
+  void normRowF64(const double *x, const double *scale, const double *bias,
                   double *y, int64_t count) const;
 
   NormKind kind;
@@ -199,33 +201,39 @@ NormKernel::Buffers NormKernel::cut(Scratch &scratch, const KernelArgs &args,
   const TensorView &x = args.inputs[0];
   int64_t count = productOf(x, axis, x.rank);
   Buffers buffers;
-  buffers.scale = scratch.take<float>(count);
-  buffers.bias = scratch.take<float>(count);
+  buffers.scale = scratch.take<double>(count);
+  buffers.bias = scratch.take<double>(count);
   buffers.rows =
       scratch.take<float>(x.dtype == DType::F32 ? 0 : numThreads * 2 * count);
   return buffers;
 }
 
-/// The scale or bias as a row of f32: in place if possible.
-static const float *parameterRow(ThreadPool &pool, const Isa &isa,
-                                 const TensorView &row, const TensorView &x,
-                                 int axis, float *buffer) {
+/// The scale or bias stretched to the normalized dimensions, as a row of T: in
+/// place if possible.
+template <typename T>
+static const T *parameterRow(const TensorView &row, const TensorView &x,
+                             int axis, void *buffer) {
   if (!row.present())
     return nullptr;
   int64_t count = productOf(x, axis, x.rank);
-  if (row.dtype == DType::F32 && row.numElements() == count &&
-      row.isContiguous())
-    return dataOf<float>(row);
-  TensorView stretched = row;
-  stretched.rank = x.rank - axis;
+  if (row.dtype == (sizeof(T) == 4 ? DType::F32 : DType::F64) &&
+      row.numElements() == count && row.isContiguous())
+    return dataOf<T>(row);
   int missing = x.rank - row.rank;
-  for (int i = 0; i < stretched.rank; ++i) {
-    int d = axis + i - missing;
-    stretched.dims[i] = x.dims[axis + i];
-    stretched.strides[i] = d < 0 || row.dims[d] == 1 ? 0 : row.strides[d];
-  }
-  convertToF32(pool, isa, stretched, buffer);
-  return buffer;
+  T *out = static_cast<T *>(buffer);
+  visitElementType(row.dtype, [&]<typename R>() {
+    const R *from = dataOf<R>(row);
+    for (int64_t i = 0; i < count; ++i) {
+      int64_t offset = 0, rest = i;
+      for (int d = x.rank - 1; d >= axis; --d) {
+        if (d >= missing && row.dims[d - missing] != 1)
+          offset += rest % x.dims[d] * row.strides[d - missing];
+        rest /= x.dims[d];
+      }
+      out[i] = static_cast<T>(Element<R>::load(from[offset]));
+    }
+  });
+  return out;
 }
 
 void NormKernel::normRow(const float *x, const float *scale, const float *bias,
@@ -234,8 +242,9 @@ void NormKernel::normRow(const float *x, const float *scale, const float *bias,
   function(x, scale, bias, static_cast<float>(epsilon), y, count);
 }
 
-void NormKernel::normRowF64(const double *x, const float *scale,
-                            const float *bias, double *y, int64_t count) const {
+void NormKernel::normRowF64(const double *x, const double *scale,
+                            const double *bias, double *y,
+                            int64_t count) const {
   double mean = 0, square = 0;
   if (kind == NormKind::Layer) {
     for (int64_t i = 0; i < count; ++i)
@@ -259,10 +268,18 @@ Status NormKernel::run(const KernelArgs &args, StepContext &context) const {
   Buffers buffers = cut(scratch, args, normal, context.pool.numThreads());
   if (!scratch.fits())
     return expectWorkspace(context, *scratch.bytes());
-  const float *scale = parameterRow(context.pool, isa, inputOrAbsent(args, 1),
-                                    x, normal, buffers.scale);
-  const float *bias = parameterRow(context.pool, isa, inputOrAbsent(args, 2), x,
-                                   normal, buffers.bias);
+  const float *scale = nullptr, *bias = nullptr;
+  const double *scaleF64 = nullptr, *biasF64 = nullptr;
+  if (x.dtype == DType::F64) {
+    scaleF64 =
+        parameterRow<double>(inputOrAbsent(args, 1), x, normal, buffers.scale);
+    biasF64 =
+        parameterRow<double>(inputOrAbsent(args, 2), x, normal, buffers.bias);
+  } else {
+    scale =
+        parameterRow<float>(inputOrAbsent(args, 1), x, normal, buffers.scale);
+    bias = parameterRow<float>(inputOrAbsent(args, 2), x, normal, buffers.bias);
+  }
   int64_t count = productOf(x, normal, x.rank);
   int64_t size = static_cast<int64_t>(dtypeSize(x.dtype));
   auto body = [&](int64_t begin, int64_t end, int thread) {
@@ -271,7 +288,7 @@ Status NormKernel::run(const KernelArgs &args, StepContext &context) const {
       const std::byte *from = blockData(x) + row * count * size;
       std::byte *to = out.as<std::byte>() + row * count * size;
       if (x.dtype == DType::F64) {
-        normRowF64(reinterpret_cast<const double *>(from), scale, bias,
+        normRowF64(reinterpret_cast<const double *>(from), scaleF64, biasF64,
                    reinterpret_cast<double *>(to), count);
       } else if (x.dtype == DType::F32) {
         normRow(reinterpret_cast<const float *>(from), scale, bias,

@@ -143,7 +143,7 @@ void convertToF32(ThreadPool &pool, const Isa &isa, const TensorView &view,
   int64_t inner = rank > 0 ? view.dims[rank - 1] : 1;
   int64_t innerStride = rank > 0 ? view.strides[rank - 1] : 1;
   int64_t rows = rank > 0 ? productOf(view, 0, rank - 1) : 1;
-  size_t size = dtypeSize(view.dtype);
+  int64_t size = static_cast<int64_t>(dtypeSize(view.dtype));
   forRange(pool, rows, static_cast<double>(inner),
            [&](int64_t begin, int64_t end, int) {
              for (int64_t row = begin; row < end; ++row) {
@@ -152,8 +152,15 @@ void convertToF32(ThreadPool &pool, const Isa &isa, const TensorView &view,
                  offset += rest % view.dims[i] * view.strides[i];
                  rest /= view.dims[i];
                }
-               isa.loadTile(view.dtype, blockData(view) + offset * size,
-                            innerStride, out + row * inner, inner);
+               const std::byte *from = blockData(view) + offset * size;
+               float *to = out + row * inner;
+               if (registerKind(view.dtype) == RegisterKind::F32) {
+                 isa.loadTile(view.dtype, from, innerStride, to, inner);
+                 continue;
+               }
+               for (int64_t i = 0; i < inner; ++i)
+                 isa.toF32(view.dtype, from + i * innerStride * size, to + i,
+                           1);
              }
            });
 }

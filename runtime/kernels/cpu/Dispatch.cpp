@@ -1,0 +1,285 @@
+//===- Dispatch.cpp - dispatch, combine -----------------------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Rows are moved by index: a counting sort of the choices gives each one its
+// row, and combine reads the rows back. Neither builds a mask over experts.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/kernels/cpu/Kernels.h"
+#include "runtime/kernels/cpu/Product.h"
+#include "runtime/kernels/cpu/Support.h"
+#include "runtime/plan/StepAttributes.h"
+
+#include <cstring>
+
+namespace moe::cpu {
+
+namespace {
+
+class DispatchKernel : public CpuKernel {
+public:
+  DispatchKernel(const KernelSpec &spec, const Isa &isa, int64_t numExperts)
+      : CpuKernel(spec, isa), numExperts(numExperts) {}
+  StatusOr<size_t> workspaceBytes(const KernelArgs &args,
+                                  int numThreads) const override {
+    MOE_RETURN_IF_ERROR(check(args));
+    Scratch scratch;
+    cut(scratch, args, numThreads);
+    return scratch.bytes();
+  }
+  Status run(const KernelArgs &args, StepContext &context) const override;
+
+private:
+  struct Buffers {
+    int64_t *next; ///< the next row of each expert
+    float *rows;   ///< for each thread, to scale in f32
+  };
+  Status check(const KernelArgs &args) const;
+  Buffers cut(Scratch &scratch, const KernelArgs &args, int numThreads) const {
+    int64_t width = args.inputs[0].dims[1];
+    Buffers buffers;
+    buffers.next = scratch.take<int64_t>(numExperts);
+    buffers.rows = scratch.take<float>(numThreads * width);
+    return buffers;
+  }
+  /// Fills counts and slots; returns the number of rows.
+  StatusOr<int64_t> assignRows(const KernelArgs &args, int64_t *next) const;
+
+  int64_t numExperts;
+};
+
+class CombineKernel : public CpuKernel {
+public:
+  using CpuKernel::CpuKernel;
+  StatusOr<size_t> workspaceBytes(const KernelArgs &args,
+                                  int numThreads) const override {
+    MOE_RETURN_IF_ERROR(check(args));
+    Scratch scratch;
+    scratch.take<float>(numThreads * 2 * args.inputs[0].dims[1]);
+    return scratch.bytes();
+  }
+  Status run(const KernelArgs &args, StepContext &context) const override;
+
+private:
+  Status check(const KernelArgs &args) const;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// dispatch
+//===----------------------------------------------------------------------===//
+
+Status DispatchKernel::check(const KernelArgs &args) const {
+  const TensorView &x = args.inputs[0], &experts = args.inputs[1];
+  const TensorView &weights = inputOrAbsent(args, 2);
+  const TensorView &rows = args.outputs[0], &counts = args.outputs[1];
+  MOE_RETURN_IF_ERROR(expectRank(x, 2, "x"));
+  MOE_RETURN_IF_ERROR(expectRank(experts, 2, "experts"));
+  MOE_RETURN_IF_ERROR(expectRank(rows, 2, "rows"));
+  MOE_RETURN_IF_ERROR(expectRank(counts, 1, "counts"));
+  MOE_RETURN_IF_ERROR(
+      expectSameShape(experts, args.outputs[2], "experts and slots"));
+  for (const TensorView *view : {&experts, &counts, &args.outputs[2]})
+    MOE_RETURN_IF_ERROR(expectDType(*view, DType::I32, "indices"));
+  MOE_RETURN_IF_ERROR(expectDType(rows, x.dtype, "rows"));
+  if (experts.dims[0] != x.dims[0] || rows.dims[1] != x.dims[1] ||
+      counts.dims[0] != numExperts)
+    return badPlan("x " + shapeText(x) + " and experts " + shapeText(experts) +
+                   " cannot give rows " + shapeText(rows) + " and counts " +
+                   shapeText(counts));
+  for (const TensorView &view : args.inputs)
+    if (view.present())
+      MOE_RETURN_IF_ERROR(expectContiguous(view, "operand"));
+  for (const TensorView &view : args.outputs)
+    MOE_RETURN_IF_ERROR(expectContiguous(view, "result"));
+  if (!weights.present())
+    return Status::ok();
+  if (!isFloat(x.dtype) || x.dtype == DType::F64 || !isFloat(weights.dtype) ||
+      weights.dtype == DType::F64)
+    return unsupported("weights for rows of " +
+                       std::string(dtypeName(x.dtype)));
+  return expectSameShape(experts, weights, "experts and weights");
+}
+
+StatusOr<int64_t> DispatchKernel::assignRows(const KernelArgs &args,
+                                             int64_t *next) const {
+  const TensorView &view = args.inputs[1];
+  const int32_t *experts = dataOf<int32_t>(view);
+  int32_t *counts = args.outputs[1].as<int32_t>();
+  int32_t *slots = args.outputs[2].as<int32_t>();
+  int64_t choices = view.numElements();
+  std::fill_n(counts, numExperts, 0);
+  for (int64_t i = 0; i < choices; ++i) {
+    if (experts[i] < -1 || experts[i] >= numExperts)
+      return Status(StatusCode::BadModel,
+                    name + ": token " + std::to_string(i / view.dims[1]) +
+                        " chose expert " + std::to_string(experts[i]) +
+                        ", expected less than " + std::to_string(numExperts));
+    if (experts[i] >= 0)
+      ++counts[experts[i]];
+  }
+  int64_t total = 0;
+  for (int64_t e = 0; e < numExperts; ++e) {
+    next[e] = total;
+    total += counts[e];
+  }
+  if (total > args.outputs[0].dims[0] || total > INT32_MAX)
+    return badPlan(std::to_string(total) + " rows exceed the result " +
+                   shapeText(args.outputs[0]));
+  for (int64_t i = 0; i < choices; ++i)
+    slots[i] = experts[i] < 0 ? -1 : static_cast<int32_t>(next[experts[i]]++);
+  return total;
+}
+
+Status DispatchKernel::run(const KernelArgs &args, StepContext &context) const {
+  MOE_RETURN_IF_ERROR(check(args));
+  Scratch scratch(context.workspace);
+  Buffers buffers = cut(scratch, args, context.pool.numThreads());
+  if (!scratch.fits())
+    return expectWorkspace(context, *scratch.bytes());
+  MOE_ASSIGN_OR_RETURN(int64_t total, assignRows(args, buffers.next));
+  if (!context.dataSizes.empty())
+    context.dataSizes[0] = total;
+  const TensorView &x = args.inputs[0], &weights = inputOrAbsent(args, 2);
+  const int32_t *slots = args.outputs[2].as<int32_t>();
+  int64_t k = args.inputs[1].dims[1], width = x.dims[1];
+  int64_t bytes = width * static_cast<int64_t>(dtypeSize(x.dtype));
+  const std::byte *from = blockData(x);
+  std::byte *rows = args.outputs[0].as<std::byte>();
+  RowVector weightRow{weights.present() ? blockData(weights) : nullptr,
+                      weights.dtype};
+  auto copyRow = [&](int64_t choice, int thread) {
+    std::byte *to = rows + slots[choice] * bytes;
+    const std::byte *row = from + choice / k * bytes;
+    if (!weightRow.data) {
+      std::memcpy(to, row, bytes);
+      return;
+    }
+    float weight;
+    weight = *weightRow.read(isa, choice, 1, &weight);
+    float *scaled = buffers.rows + thread * width;
+    isa.toF32(x.dtype, row, scaled, width);
+    isa.scaleRow(weight, scaled, scaled, width);
+    isa.fromF32(x.dtype, scaled, to, width);
+  };
+  forRange(context.pool, x.dims[0] * k, static_cast<double>(bytes) / 8,
+           [&](int64_t begin, int64_t end, int thread) {
+             for (int64_t choice = begin; choice < end; ++choice)
+               if (slots[choice] >= 0)
+                 copyRow(choice, thread);
+           });
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// combine
+//===----------------------------------------------------------------------===//
+
+Status CombineKernel::check(const KernelArgs &args) const {
+  const TensorView &rows = args.inputs[0], &slots = args.inputs[1];
+  const TensorView &weights = inputOrAbsent(args, 2), &out = args.outputs[0];
+  MOE_RETURN_IF_ERROR(expectRank(rows, 2, "rows"));
+  MOE_RETURN_IF_ERROR(expectRank(slots, 2, "slots"));
+  MOE_RETURN_IF_ERROR(expectRank(out, 2, "result"));
+  MOE_RETURN_IF_ERROR(expectDType(slots, DType::I32, "slots"));
+  MOE_RETURN_IF_ERROR(expectDType(out, rows.dtype, "result"));
+  if (!isFloat(out.dtype) || out.dtype == DType::F64)
+    return unsupported("rows of " + std::string(dtypeName(out.dtype)));
+  if (out.dims[0] != slots.dims[0] || out.dims[1] != rows.dims[1])
+    return badPlan("rows " + shapeText(rows) + " and slots " +
+                   shapeText(slots) + " cannot give " + shapeText(out));
+  for (const TensorView &view : args.inputs)
+    if (view.present())
+      MOE_RETURN_IF_ERROR(expectContiguous(view, "operand"));
+  MOE_RETURN_IF_ERROR(expectContiguous(out, "result"));
+  if (!weights.present())
+    return Status::ok();
+  if (!isFloat(weights.dtype) || weights.dtype == DType::F64)
+    return unsupported("weights of " + std::string(dtypeName(weights.dtype)));
+  return expectSameShape(slots, weights, "slots and weights");
+}
+
+Status CombineKernel::run(const KernelArgs &args, StepContext &context) const {
+  MOE_RETURN_IF_ERROR(check(args));
+  const TensorView &rows = args.inputs[0], &slotView = args.inputs[1];
+  const TensorView &weights = inputOrAbsent(args, 2), &out = args.outputs[0];
+  int64_t k = slotView.dims[1], width = out.dims[1];
+  const int32_t *slots = dataOf<int32_t>(slotView);
+  for (int64_t i = 0; i < slotView.numElements(); ++i)
+    if (slots[i] < -1 || slots[i] >= rows.dims[0])
+      return Status(StatusCode::BadModel,
+                    name + ": slot " + std::to_string(slots[i]) +
+                        " is not a row of " + shapeText(rows));
+  Scratch scratch(context.workspace);
+  float *buffers = scratch.take<float>(context.pool.numThreads() * 2 * width);
+  if (!scratch.fits())
+    return expectWorkspace(context, *scratch.bytes());
+  int64_t bytes = width * static_cast<int64_t>(dtypeSize(out.dtype));
+  bool isF32 = out.dtype == DType::F32;
+  RowVector rowVector{blockData(rows), rows.dtype};
+  RowVector weightRow{weights.present() ? blockData(weights) : nullptr,
+                      weights.dtype};
+  auto combineToken = [&](int64_t token, float *buffer) {
+    std::byte *to = out.as<std::byte>() + token * bytes;
+    float *sum = isF32 ? reinterpret_cast<float *>(to) : buffer;
+    std::fill_n(sum, width, 0.0f);
+    for (int64_t i = token * k; i < (token + 1) * k; ++i) {
+      if (slots[i] < 0)
+        continue;
+      float weight = 1;
+      if (weightRow.data)
+        weight = *weightRow.read(isa, i, 1, &weight);
+      isa.axpyRow(weight,
+                  rowVector.read(isa, slots[i] * width, width, buffer + width),
+                  sum, width);
+    }
+    if (!isF32)
+      isa.fromF32(out.dtype, sum, to, width);
+  };
+  forRange(context.pool, out.dims[0], 2.0 * static_cast<double>(k * width),
+           [&](int64_t begin, int64_t end, int thread) {
+             for (int64_t token = begin; token < end; ++token)
+               combineToken(token, buffers + thread * 2 * width);
+           });
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// Registration
+//===----------------------------------------------------------------------===//
+
+static StatusOr<std::unique_ptr<Kernel>> createDispatch(const KernelSpec &spec,
+                                                        const Isa &isa) {
+  MOE_RETURN_IF_ERROR(checkOperands(spec, 2, 3, 3));
+  StepAttributes attributes(spec.step);
+  MOE_ASSIGN_OR_RETURN(int64_t numExperts, attributes.getInt("num_experts"));
+  MOE_RETURN_IF_ERROR(attributes.checkAllRead());
+  if (numExperts < 0)
+    return attributes.error("num_experts", "is " + std::to_string(numExperts));
+  return std::unique_ptr<Kernel>(
+      std::make_unique<DispatchKernel>(spec, isa, numExperts));
+}
+
+static StatusOr<std::unique_ptr<Kernel>> createCombine(const KernelSpec &spec,
+                                                       const Isa &isa) {
+  MOE_RETURN_IF_ERROR(checkOperands(spec, 2, 3, 1));
+  MOE_RETURN_IF_ERROR(StepAttributes(spec.step).checkAllRead());
+  return std::unique_ptr<Kernel>(std::make_unique<CombineKernel>(spec, isa));
+}
+
+void registerDispatch(KernelRegistry &registry, const Isa &isa) {
+  registry.add("dispatch", [&isa](const KernelSpec &spec) {
+    return createDispatch(spec, isa);
+  });
+  registry.add("combine", [&isa](const KernelSpec &spec) {
+    return createCombine(spec, isa);
+  });
+}
+
+} // namespace moe::cpu

@@ -1,0 +1,151 @@
+//===- Rotary.cpp - rotary ------------------------------------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/kernels/cpu/Kernels.h"
+#include "runtime/kernels/cpu/Product.h"
+#include "runtime/kernels/cpu/Support.h"
+#include "runtime/plan/StepAttributes.h"
+
+namespace moe::cpu {
+
+namespace {
+
+class RotaryKernel : public CpuKernel {
+public:
+  RotaryKernel(const KernelSpec &spec, const Isa &isa, bool interleaved,
+               int64_t rotaryDim)
+      : CpuKernel(spec, isa), interleaved(interleaved), rotaryDim(rotaryDim) {}
+  StatusOr<size_t> workspaceBytes(const KernelArgs &args,
+                                  int numThreads) const override {
+    MOE_RETURN_IF_ERROR(check(args));
+    Scratch scratch;
+    scratch.take<float>(numThreads * rowFloats(args));
+    return scratch.bytes();
+  }
+  Status run(const KernelArgs &args, StepContext &context) const override;
+
+private:
+  Status check(const KernelArgs &args) const;
+  /// A row of x and of the result, cos and sin.
+  int64_t rowFloats(const KernelArgs &args) const {
+    return 2 * args.inputs[0].dims[3] + rotaryDim;
+  }
+  void rotate(const float *x, const float *cos, const float *sin, float *y,
+              int64_t depth) const;
+
+  bool interleaved;
+  int64_t rotaryDim;
+};
+
+} // namespace
+
+Status RotaryKernel::check(const KernelArgs &args) const {
+  const TensorView &x = args.inputs[0], &out = args.outputs[0];
+  MOE_RETURN_IF_ERROR(expectRank(x, 4, "x"));
+  MOE_RETURN_IF_ERROR(expectSameShape(x, out, "operand and result"));
+  MOE_RETURN_IF_ERROR(expectDType(out, x.dtype, "result"));
+  if (!isFloat(x.dtype) || x.dtype == DType::F64)
+    return unsupported("elements " + std::string(dtypeName(x.dtype)));
+  if (rotaryDim > x.dims[3])
+    return badPlan("rotary_dim " + std::to_string(rotaryDim) + " of x " +
+                   shapeText(x));
+  for (size_t i = 1; i < 3; ++i) {
+    const TensorView &table = args.inputs[i];
+    if (table.rank != 3 || (table.dims[0] != 1 && table.dims[0] != x.dims[0]) ||
+        table.dims[1] != x.dims[2] || table.dims[2] != rotaryDim / 2 ||
+        !isFloat(table.dtype) || table.dtype == DType::F64)
+      return badPlan("cos or sin of shape " + shapeText(table) +
+                     " does not fit x " + shapeText(x));
+  }
+  return Status::ok();
+}
+
+void RotaryKernel::rotate(const float *x, const float *cos, const float *sin,
+                          float *y, int64_t depth) const {
+  int64_t half = rotaryDim / 2;
+  if (interleaved) {
+    for (int64_t i = 0; i < half; ++i) {
+      float a = x[2 * i], b = x[2 * i + 1];
+      y[2 * i] = a * cos[i] - b * sin[i];
+      y[2 * i + 1] = b * cos[i] + a * sin[i];
+    }
+  } else {
+    for (int64_t i = 0; i < half; ++i) {
+      float a = x[i], b = x[i + half];
+      y[i] = a * cos[i] - b * sin[i];
+      y[i + half] = b * cos[i] + a * sin[i];
+    }
+  }
+  std::copy(x + rotaryDim, x + depth, y + rotaryDim);
+}
+
+Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
+  MOE_RETURN_IF_ERROR(check(args));
+  const TensorView &x = args.inputs[0], &out = args.outputs[0];
+  const TensorView &cos = args.inputs[1], &sin = args.inputs[2];
+  int64_t heads = x.dims[1], length = x.dims[2], depth = x.dims[3];
+  int64_t half = rotaryDim / 2;
+  Scratch scratch(context.workspace);
+  float *memory =
+      scratch.take<float>(context.pool.numThreads() * rowFloats(args));
+  if (!scratch.fits())
+    return expectWorkspace(context, *scratch.bytes());
+  auto rowOf = [](const TensorView &view, int64_t a, int64_t b, int64_t c) {
+    return const_cast<std::byte *>(blockData(view)) +
+           (a * view.strides[0] + b * view.strides[1] + c * view.strides[2]) *
+               static_cast<int64_t>(dtypeSize(view.dtype));
+  };
+  auto tableRow = [](const TensorView &view, int64_t b, int64_t s) {
+    return blockData(view) + ((view.dims[0] == 1 ? 0 : b * view.strides[0]) +
+                              s * view.strides[1]) *
+                                 static_cast<int64_t>(dtypeSize(view.dtype));
+  };
+  auto body = [&](int64_t begin, int64_t end, int thread) {
+    float *from = memory + thread * rowFloats(args), *to = from + depth;
+    float *c = to + depth, *s = c + half;
+    for (int64_t row = begin; row < end; ++row) {
+      int64_t b = row / length, position = row % length;
+      isa.loadTile(cos.dtype, tableRow(cos, b, position), cos.strides[2], c,
+                   half);
+      isa.loadTile(sin.dtype, tableRow(sin, b, position), sin.strides[2], s,
+                   half);
+      for (int64_t h = 0; h < heads; ++h) {
+        isa.loadTile(x.dtype, rowOf(x, b, h, position), x.strides[3], from,
+                     depth);
+        rotate(from, c, s, to, depth);
+        isa.storeTile(out.dtype, to, rowOf(out, b, h, position), out.strides[3],
+                      depth);
+      }
+    }
+  };
+  forRange(context.pool, x.dims[0] * length,
+           4.0 * static_cast<double>(heads * depth), body);
+  return Status::ok();
+}
+
+static StatusOr<std::unique_ptr<Kernel>> createRotary(const KernelSpec &spec,
+                                                      const Isa &isa) {
+  MOE_RETURN_IF_ERROR(checkOperands(spec, 3, 3, 1));
+  StepAttributes attributes(spec.step);
+  MOE_ASSIGN_OR_RETURN(bool interleaved,
+                       attributes.getBool("interleaved", false));
+  MOE_ASSIGN_OR_RETURN(int64_t rotaryDim, attributes.getInt("rotary_dim"));
+  MOE_RETURN_IF_ERROR(attributes.checkAllRead());
+  if (rotaryDim < 0 || rotaryDim % 2 != 0)
+    return attributes.error("rotary_dim", "is " + std::to_string(rotaryDim) +
+                                              ", expected an even number");
+  return std::unique_ptr<Kernel>(
+      std::make_unique<RotaryKernel>(spec, isa, interleaved, rotaryDim));
+}
+
+void registerRotary(KernelRegistry &registry, const Isa &isa) {
+  registry.add("rotary", [&isa](const KernelSpec &spec) {
+    return createRotary(spec, isa);
+  });
+}
+
+} // namespace moe::cpu
