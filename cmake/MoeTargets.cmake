@@ -36,6 +36,9 @@ function(moe_use_mlir name)
     ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
   separate_arguments(definitions NATIVE_COMMAND "${LLVM_DEFINITIONS}")
   target_compile_definitions(${name} PUBLIC ${definitions})
+  # libMLIR is built with Clang; see the header.
+  target_compile_options(${name} PUBLIC
+    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:SHELL:-include ${PROJECT_SOURCE_DIR}/cmake/GccTypeIds.h>")
   target_link_libraries(${name} PUBLIC MLIR LLVM)
 endfunction()
 
