@@ -112,6 +112,30 @@ const char *moe_model_input_dim(const moe_model *model, size_t index,
   return port && axis < port->dims.size() ? port->dims[axis].c_str() : nullptr;
 }
 
+static std::map<std::string, int64_t> byName(const moe_symbol *symbols,
+                                             size_t count) {
+  std::map<std::string, int64_t> named;
+  for (size_t i = 0; i < count; ++i)
+    named[symbols[i].name ? symbols[i].name : ""] = symbols[i].value;
+  return named;
+}
+
+moe_status moe_model_input_shape(const moe_model *model, size_t index,
+                                 const moe_symbol *symbols, size_t num_symbols,
+                                 int64_t *dims) {
+  return guardedCall([&] {
+    const PortInfo *port = portAt(model->model->inputs(), index);
+    if (!port)
+      return fail(StatusCode::Usage, "there is no such input");
+    StatusOr<std::vector<int64_t>> shape =
+        model->model->shapeOf(*port, byName(symbols, num_symbols));
+    if (!shape.isOk())
+      return fail(shape.status());
+    std::copy(shape->begin(), shape->end(), dims);
+    return MOE_OK;
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Contexts
 //===----------------------------------------------------------------------===//
@@ -141,15 +165,10 @@ moe_status moe_context_create(moe_model *model,
 
 void moe_context_release(moe_context *context) { delete context; }
 
-moe_status moe_context_prepare(moe_context *context, const moe_max *maxima,
+moe_status moe_context_prepare(moe_context *context, const moe_symbol *maxima,
                                size_t num_maxima) {
   return guardedCall([&] {
-    std::map<std::string, int64_t> named;
-    for (size_t i = 0; i < num_maxima; ++i) {
-      if (!maxima[i].symbol)
-        return fail(StatusCode::Usage, "a maximum without a symbol");
-      named[maxima[i].symbol] = maxima[i].value;
-    }
+    std::map<std::string, int64_t> named = byName(maxima, num_maxima);
     Status status = context->context->prepare(named);
     return status.isOk() ? MOE_OK : fail(status);
   });

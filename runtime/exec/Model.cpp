@@ -90,3 +90,21 @@ std::vector<std::string> Model::stepNodes(int step) const {
       names.push_back(theExecutable->program->nodes[node]);
   return names;
 }
+
+StatusOr<std::vector<int64_t>>
+Model::shapeOf(const PortInfo &port,
+               const std::map<std::string, int64_t> &values) const {
+  SymbolValues known(values.begin(), values.end());
+  std::vector<int64_t> shape;
+  for (const std::string &text : port.dims) {
+    MOE_ASSIGN_OR_RETURN(DimExpr expr, DimExpr::parse(text));
+    for (const std::string &symbol : expr.symbols())
+      if (!known.count(symbol))
+        return Status(StatusCode::Usage, "symbol \"" + symbol +
+                                             "\" has no value, but \"" +
+                                             port.name + "\" has size " + text);
+    MOE_ASSIGN_OR_RETURN(int64_t size, expr.evaluate(known));
+    shape.push_back(size);
+  }
+  return shape;
+}

@@ -10,7 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/RankRunner.h"
-#include "runtime/exec/StridedCopy.h"
+#include "runtime/kernels/cpu/StridedCopy.h"
 
 #include <algorithm>
 
@@ -73,7 +73,7 @@ Status RankRunner::allocate(Device &device, MemoryPlan newPlan,
       TensorView to = from;
       to.data = memory->data();
       setStateStrides(to, axis, newPlan.states[i].capacity);
-      copyElements(to, from);
+      cpu::copyStrided(pool, cpu::CopyBox(from, to));
       stateViews[i] = to;
     }
     states[i] = std::move(memory);
@@ -182,18 +182,19 @@ static bool hasSameDims(const TensorView &a, const TensorView &b) {
 }
 
 Status RankRunner::copyPort(const plan::PortT &port, PortMemory whole,
-                            int buffer, bool toPort) const {
+                            int buffer, bool toPort) {
   TensorView outside = portView(port, whole);
   const TensorView &inside = views[buffer];
   if (!hasSameDims(outside, inside))
     return Status(StatusCode::BadPlan,
                   "port \"" + port.name + "\" and its buffer differ in shape");
-  copyElements(toPort ? outside : inside, toPort ? inside : outside);
+  cpu::copyStrided(pool, toPort ? cpu::CopyBox(inside, outside)
+                                : cpu::CopyBox(outside, inside));
   return Status::ok();
 }
 
 Status RankRunner::copyState(const plan::PortT &port, PortMemory whole,
-                             bool toPort) const {
+                             bool toPort) {
   TensorView outside = portView(port, whole);
   TensorView inside = stateViews[port.state];
   int axis = program.states[port.state]->axis;
@@ -202,11 +203,12 @@ Status RankRunner::copyState(const plan::PortT &port, PortMemory whole,
   if (!hasSameDims(outside, inside))
     return Status(StatusCode::BadPlan,
                   "port \"" + port.name + "\" and its state differ in shape");
-  copyElements(toPort ? outside : inside, toPort ? inside : outside);
+  cpu::copyStrided(pool, toPort ? cpu::CopyBox(inside, outside)
+                                : cpu::CopyBox(outside, inside));
   return Status::ok();
 }
 
-Status RankRunner::copyIn(const RunRequest &request) const {
+Status RankRunner::copyIn(const RunRequest &request) {
   for (PortCopy copy : executable->copiesIn)
     MOE_RETURN_IF_ERROR(copyPort(*program.inputs[copy.port],
                                  request.inputs[copy.port], copy.buffer,
@@ -218,7 +220,7 @@ Status RankRunner::copyIn(const RunRequest &request) const {
   return Status::ok();
 }
 
-Status RankRunner::copyOut(const RunRequest &request) const {
+Status RankRunner::copyOut(const RunRequest &request) {
   for (PortCopy copy : executable->copiesOut) {
     const plan::PortT &port = *program.outputs[copy.port];
     if (port.part_axis >= 0 || rank == 0)

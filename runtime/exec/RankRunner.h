@@ -86,11 +86,10 @@ private:
   // Moving what does not lie where steps read and write it.
   TensorView portView(const plan::PortT &port, PortMemory whole) const;
   Status copyPort(const plan::PortT &port, PortMemory whole, int buffer,
-                  bool toPort) const;
-  Status copyState(const plan::PortT &port, PortMemory whole,
-                   bool toPort) const;
-  Status copyIn(const RunRequest &request) const;
-  Status copyOut(const RunRequest &request) const;
+                  bool toPort);
+  Status copyState(const plan::PortT &port, PortMemory whole, bool toPort);
+  Status copyIn(const RunRequest &request);
+  Status copyOut(const RunRequest &request);
 
   // Running.
   Status runStep(int step, Communicator &comm);

@@ -103,6 +103,11 @@ public:
   std::span<const PortInfo> inputs() const { return theInputs; }
   std::span<const PortInfo> outputs() const { return theOutputs; }
   std::span<const SymbolBound> symbols() const { return theSymbols; }
+  /// The dimensions of an input or output for values of the symbols, by name.
+  /// Errors: Usage for a symbol that has no value.
+  StatusOr<std::vector<int64_t>>
+  shapeOf(const PortInfo &port,
+          const std::map<std::string, int64_t> &values) const;
   /// Parameters that are repacked when they are loaded, because the plan has
   /// them in a layout that this machine's kernels do not read.
   int numRepackedParams() const;
@@ -218,7 +223,7 @@ public:
   uint64_t reservedBytes() const;
 
 private:
-  struct Impl;
+  struct __attribute__((visibility("hidden"))) Impl;
   explicit Context(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl;
 };

@@ -80,11 +80,11 @@ typedef struct moe_tensor {
   size_t bytes;
 } moe_tensor;
 
-/* An upper bound of a symbol in the shapes of inputs. */
-typedef struct moe_max {
-  const char *symbol;
+/* A value or an upper bound of a symbol in the shapes of inputs. */
+typedef struct moe_symbol {
+  const char *name;
   int64_t value;
-} moe_max;
+} moe_symbol;
 
 /* Set all members to 0 for the defaults. */
 typedef struct moe_load_options {
@@ -134,6 +134,11 @@ MOE_C_API moe_dtype moe_model_input_dtype(const moe_model *model, size_t index);
 MOE_C_API size_t moe_model_input_rank(const moe_model *model, size_t index);
 MOE_C_API const char *moe_model_input_dim(const moe_model *model, size_t index,
                                           size_t axis);
+/* The dimensions of an input for values of the symbols; `dims` has room for
+   moe_model_input_rank numbers. */
+MOE_C_API moe_status moe_model_input_shape(const moe_model *model, size_t index,
+                                           const moe_symbol *symbols,
+                                           size_t num_symbols, int64_t *dims);
 
 /* Options may be NULL. */
 MOE_C_API moe_status moe_context_create(moe_model *model,
@@ -141,7 +146,7 @@ MOE_C_API moe_status moe_context_create(moe_model *model,
                                         moe_context **context);
 MOE_C_API void moe_context_release(moe_context *context);
 MOE_C_API moe_status moe_context_prepare(moe_context *context,
-                                         const moe_max *maxima,
+                                         const moe_symbol *maxima,
                                          size_t num_maxima);
 /* Loads the weights; the first run does it otherwise. */
 MOE_C_API moe_status moe_context_initialize(moe_context *context);

@@ -136,6 +136,24 @@ TEST(State, ResettingStartsAnew) {
   }
 }
 
+TEST(State, TheEndOfACacheCanBeForgotten) {
+  auto context = contextOf(cacheModel(2));
+  RunOptions keep;
+  keep.keepState = true;
+  std::vector<float> data = entries(3, 0, 6);
+  ASSERT_TRUE(
+      context->run(std::vector{floats("new", {3, 6, 4}, data)}, keep).isOk());
+  for (int trial = 0; trial < 2; ++trial) {
+    context->truncateState(4);
+    EXPECT_EQ(context->stateLength(), 4);
+    data = entries(3, 4, 1);
+    StatusOr<std::span<const Output>> outputs =
+        context->run(std::vector{floats("new", {3, 1, 4}, data)}, keep);
+    ASSERT_TRUE(outputs.isOk()) << outputs.status().message();
+    EXPECT_EQ(floatsOf(*outputs, "sum"), sums(3, 5));
+  }
+}
+
 TEST(State, MisuseIsAnError) {
   auto context = contextOf(cacheModel(1));
   RunOptions keep;
