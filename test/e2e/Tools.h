@@ -75,7 +75,7 @@ inline Outcome runTool(const std::string &tool,
                        const std::filesystem::path &scratch) {
   std::string command = "timeout 120 " + quote(MOE_BIN_DIR "/" + tool);
   for (const std::string &arg : args)
-    command += " " + quote(arg);
+    command.append(" ").append(quote(arg));
   return runShell(command, scratch);
 }
 

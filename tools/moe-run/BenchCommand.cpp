@@ -58,7 +58,8 @@ struct BenchFlags {
         ->allow_extra_args(false);
     app.add_option("--seconds", seconds, "Time to spend on each shape")
         ->check(CLI::Range(0.0, 3600.0));
-    app.add_option("--seed", seed, "Seed of the made inputs");
+    app.add_option("--seed", seed, "Seed of the made inputs")
+        ->check(CLI::NonNegativeNumber);
     app.add_flag("--json", json, "Print one JSON object");
     app.footer(kExamples);
   }

@@ -59,7 +59,8 @@ struct GenerateFlags {
     app.add_option("--top-p", sampling.topP,
                    "Choose among the likeliest tokens that have probability P "
                    "together");
-    app.add_option("--seed", sampling.seed, "Seed of the choices");
+    app.add_option("--seed", sampling.seed, "Seed of the choices")
+        ->check(CLI::NonNegativeNumber);
     app.add_option("--stop", stops, "End before this text; may be repeated")
         ->take_all()
         ->allow_extra_args(false);

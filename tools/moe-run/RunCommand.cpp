@@ -49,7 +49,8 @@ struct RunFlags {
                    "made from --seed");
     app.add_option("--shape", shape,
                    "Sizes of made inputs, as in batch=2,seq=16");
-    app.add_option("--seed", seed, "Seed of made inputs");
+    app.add_option("--seed", seed, "Seed of made inputs")
+        ->check(CLI::NonNegativeNumber);
     app.add_option("--outputs", outputs, "Write all outputs here (.npz)");
     app.add_option("--expect", expect,
                    "Compare outputs with these arrays (.npz); exit code 5 if "

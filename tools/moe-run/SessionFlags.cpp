@@ -14,6 +14,12 @@ using namespace moe;
 using namespace moe::tools;
 
 void SessionFlags::addTo(CLI::App &app) {
+  // CLI11 reads -1 as the largest number.
+  CLI::Validator isNotNegative(
+      [](std::string &text) {
+        return std::string(text.starts_with("-") ? "must not be negative" : "");
+      },
+      "");
   app.add_option("plan", plan, "The plan, as moe-opt wrote it")->required();
   app.add_option("--threads", threads,
                  "Threads over all ranks; without it, one for each core")
@@ -32,7 +38,8 @@ void SessionFlags::addTo(CLI::App &app) {
       ->check(CLI::Range(0.001, 1e6));
   app.add_option("--memory", memoryBytes,
                  "Bytes that may be reserved, as in 8GB (0: the machine's)")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->transform(isNotNegative);
 }
 
 Status tools::checkSymbols(const Model &model, std::string_view option,
