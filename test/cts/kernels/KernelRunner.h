@@ -90,6 +90,9 @@ struct Machine {
   int threads;
 };
 std::vector<Machine> allMachines();
+inline void PrintTo(const Machine &machine, std::ostream *stream) {
+  *stream << machine.isa << " with " << machine.threads << " threads";
+}
 std::string machineName(const testing::TestParamInfo<Machine> &info);
 
 class KernelRunner {
