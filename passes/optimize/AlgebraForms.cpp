@@ -203,8 +203,7 @@ struct SoftmaxOfShifted : OpRewritePattern<SoftmaxOp> {
     if (!shifted || shifted->a.getType() != op.getX().getType())
       return failure();
     auto max = shifted->b.getDefiningOp<ReduceOp>();
-    int64_t rank = getTensorType(op.getX()).getRank();
-    int64_t axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+    int64_t axis = op.getAxis();
     if (!max || max.getKind() != ReduceKind::Max || !max.getKeepdims() ||
         max.getX() != shifted->a || max.getAxes() != ArrayRef<int64_t>{axis})
       return failure();

@@ -82,7 +82,8 @@ struct CountedGatherNd : OpRewritePattern<GatherNdOp> {
     Dims data = getDims(op.getData());
     Dims result = getDims(op.getResult());
     int64_t last = getTensorType(op.getIndices()).getRank() - 1;
-    if (op.getBatchDims() != 0 || !tuples || tuples.getAxis() != last ||
+    if (op.getBatchDims() != 0 || !tuples ||
+        static_cast<int64_t>(tuples.getAxis()) != last ||
         tuples.getInputs().size() > data.size())
       return failure();
     // Dimensions of size 1 wherever no index counts.
