@@ -1,4 +1,5 @@
-//===- OnnxImporter.h - From ONNX files to the moe dialect -------*- C++ -*-===//
+//===- OnnxImporter.h - From ONNX files to the moe dialect -------*- C++
+//-*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
