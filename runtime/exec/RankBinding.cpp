@@ -69,7 +69,7 @@ Status RankRunner::bindLocalPart(int index) {
     return Status(StatusCode::BadModel, "\"" + symbol.name +
                                             "\" is a part of " +
                                             std::to_string(whole));
-  std::vector<int64_t> &begins = parts.find(symbol.name)->second;
+  std::vector<int64_t> &begins = *partBegins[index];
   int numRanks = executable->numRanks();
   if (begins.back() != whole)
     for (int r = 0; r <= numRanks; ++r)
@@ -113,9 +113,8 @@ Status RankRunner::bindStates() {
     for (int axis = view.rank - 1; axis >= 0; --axis) {
       int64_t dim = exprValues[state.dims[axis]];
       if (axis == state.part_axis) {
-        int64_t whole =
-            parts.find(program.symbols[state.part]->name)->second.back();
-        PartRange part = partOf(dim, whole, rank, executable->numRanks());
+        PartRange part =
+            partOf(dim, wholeOf(state.part), rank, executable->numRanks());
         dim = part.end - part.begin;
       }
       view.dims[axis] = dim;
@@ -162,8 +161,8 @@ void RankRunner::bindPort(const plan::PortT &port, Storage storage,
   RootMemory memory{whole.data, whole.bytes};
   if (port.part_axis == 0) {
     int64_t size = exprValues[port.dims[0]];
-    int64_t total = parts.find(program.symbols[port.part]->name)->second.back();
-    PartRange part = partOf(size, total, rank, executable->numRanks());
+    PartRange part =
+        partOf(size, wholeOf(port.part), rank, executable->numRanks());
     uint64_t rowBytes = size > 0 ? whole.bytes / size : 0;
     memory.data += part.begin * rowBytes;
     memory.bytes = (part.end - part.begin) * rowBytes;

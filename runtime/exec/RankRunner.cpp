@@ -41,9 +41,13 @@ RankRunner::RankRunner(std::shared_ptr<const Executable> shared, int rank,
         exprTargets[attribute->exprs[i]].push_back(&values[i]);
     }
   }
-  for (const auto &symbol : program.symbols)
-    if (symbol->kind == plan::SymbolKind_LocalPart)
-      parts[symbol->name].assign(executable->numRanks() + 1, -1);
+  for (const auto &symbol : program.symbols) {
+    partBegins.push_back(nullptr);
+    if (symbol->kind != plan::SymbolKind_LocalPart)
+      continue;
+    partBegins.back() = &parts[symbol->name];
+    partBegins.back()->assign(executable->numRanks() + 1, -1);
+  }
   dataSizes.resize(program.symbols.size());
   times.reserve(program.steps.size());
 }
@@ -165,9 +169,8 @@ TensorView RankRunner::portView(const plan::PortT &port,
   view.setContiguous();
   view.data = whole.data;
   if (port.part_axis >= 0) {
-    int64_t total = parts.find(program.symbols[port.part]->name)->second.back();
-    PartRange part =
-        partOf(view.dims[port.part_axis], total, rank, executable->numRanks());
+    PartRange part = partOf(view.dims[port.part_axis], wholeOf(port.part), rank,
+                            executable->numRanks());
     view.dims[port.part_axis] = part.end - part.begin;
     if (view.numElements() > 0)
       view.data = whole.data + part.begin * view.strides[port.part_axis] *

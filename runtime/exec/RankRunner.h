@@ -120,6 +120,10 @@ private:
   std::vector<TensorView> operands;
   using NamedValues = std::map<std::string, std::vector<int64_t>, std::less<>>;
   NamedValues parts;
+  /// By symbol, its entry in `parts` or null.
+  std::vector<std::vector<int64_t> *> partBegins;
+  /// The size that the ranks divide.
+  int64_t wholeOf(int part) const { return partBegins[part]->back(); }
   /// Values of the expressions among each step's attributes, and by expression
   /// the places that hold its value.
   std::vector<NamedValues> stepExprs;
