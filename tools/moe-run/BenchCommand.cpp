@@ -237,19 +237,25 @@ Status benchAll(const BenchFlags &flags) {
   CancelOnSignal cancel(
       [&](const Status &why) { session.context->cancel(why); });
   auto cells = ordered_json::array();
+  Status status;
   for (const NamedNumbers &shape : shapes) {
-    MOE_ASSIGN_OR_RETURN(Cell cell, measure(*session.context, flags, shape));
+    StatusOr<Cell> cell = measure(*session.context, flags, shape);
+    status = cell.status();
+    if (!status.isOk())
+      break;
     if (flags.json)
-      cells.push_back(cellJson(model, cell));
+      cells.push_back(cellJson(model, *cell));
     else
-      printCell(model, cell);
+      printCell(model, *cell);
   }
-  if (flags.json) {
+  // An interrupted run still says what it measured.
+  if (flags.json && (status.isOk() || !interruption().isOk())) {
     ordered_json object = {{"threads", session.context->numThreads()},
                            {"num_ranks", model.numRanks()},
                            {"cells", std::move(cells)}};
     std::printf("%s\n", jsonText(object).c_str());
   }
+  MOE_RETURN_IF_ERROR(status);
   return flushOutput();
 }
 
