@@ -101,6 +101,7 @@ Status GateKernel::checkOperand(const KernelArgs &args, size_t i,
   const TensorView &view = inputOrAbsent(args, i);
   if (!view.present())
     return Status::ok();
+  MOE_RETURN_IF_ERROR(expectContiguous(view, operand));
   if (view.rank != static_cast<int>(dims.size()) ||
       !std::equal(dims.begin(), dims.end(), view.dims) ||
       !(isFloat(view.dtype) || i == 4))
@@ -120,10 +121,8 @@ Status GateKernel::check(const KernelArgs &args) const {
   MOE_RETURN_IF_ERROR(checkOperand(args, 3, "mix_scores", {tokens, experts}));
   MOE_RETURN_IF_ERROR(checkOperand(args, 4, "used_token", {tokens}));
   const TensorView &used = inputOrAbsent(args, 4);
-  if (used.present()) {
+  if (used.present())
     MOE_RETURN_IF_ERROR(expectDType(used, DType::Bool, "used_token"));
-    MOE_RETURN_IF_ERROR(expectContiguous(used, "used_token"));
-  }
   if (config.k > experts || experts % config.numGroups != 0)
     return badPlan("cannot choose " + std::to_string(config.k) + " of " +
                    std::to_string(experts) + " experts in " +
@@ -140,11 +139,6 @@ Status GateKernel::check(const KernelArgs &args) const {
   return Status::ok();
 }
 
-/// Whether an operand can be read as an array of f32.
-static bool isPlain(const TensorView &view) {
-  return view.dtype == DType::F32 && view.isContiguous();
-}
-
 Routing GateKernel::cut(Scratch &scratch, const KernelArgs &args,
                         int numThreads) const {
   Routing routing;
@@ -152,7 +146,7 @@ Routing GateKernel::cut(Scratch &scratch, const KernelArgs &args,
   routing.experts = args.inputs[0].dims[1];
   auto buffer = [&](size_t i) -> float * {
     const TensorView &view = inputOrAbsent(args, i);
-    return view.present() && !isPlain(view)
+    return view.present() && view.dtype != DType::F32
                ? scratch.take<float>(view.numElements())
                : nullptr;
   };

@@ -50,7 +50,8 @@ struct Problem {
 };
 
 struct Buffers {
-  float *lhs;    ///< the lhs as contiguous f32, if it is not readable itself
+  float *lhs;    ///< a lhs of another type as contiguous f32
+  float *rows;   ///< for each thread [kRowBlock][K], for a lhs with strides
   float *panels; ///< for each thread
   float *tiles;  ///< for each thread [kRowBlock][kGroupColumns]
   int64_t panelsPerThread;
@@ -88,12 +89,6 @@ private:
 /// Whether products of this type accumulate in f32.
 static bool usesF32(DType dtype) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
-}
-
-/// Whether gemm can read the rows of this operand where they are.
-static bool isReadable(const TensorView &lhs) {
-  return lhs.dtype == DType::F32 &&
-         (lhs.strides[lhs.rank - 1] == 1 || lhs.dims[lhs.rank - 1] <= 1);
 }
 
 Status MatmulKernel::setBatches(const KernelArgs &args,
@@ -188,15 +183,24 @@ StatusOr<Problem> MatmulKernel::problemOf(const KernelArgs &args) const {
   return p;
 }
 
+/// Rows of an item that may have to be gathered.
+static int64_t rowsOf(const TensorView &lhs) {
+  return std::min(kRowBlock, productOf(lhs, 0, lhs.rank - 1));
+}
+
 Buffers MatmulKernel::cut(Scratch &scratch, const KernelArgs &args,
                           int numThreads) const {
   const TensorView &lhs = args.inputs[0], &rhs = args.inputs[1];
   Buffers buffers{};
   if (!usesF32(lhs.dtype))
     return buffers;
-  if (!isReadable(lhs))
-    buffers.lhs = scratch.take<float>(lhs.numElements());
+  // Strides are not known when memory is planned: there is always room to
+  // gather the rows of an item.
   int64_t depth = lhs.dims[lhs.rank - 1];
+  if (lhs.dtype != DType::F32)
+    buffers.lhs = scratch.take<float>(lhs.numElements());
+  buffers.rows = scratch.take<float>(
+      lhs.dtype == DType::F32 ? numThreads * rowsOf(lhs) * depth : 0);
   buffers.panelsPerThread =
       panelScratch(rhs.layout != "row", depth, kGroupPanels);
   buffers.panels = scratch.take<float>(numThreads * buffers.panelsPerThread);
@@ -229,6 +233,15 @@ void MatmulKernel::runF32(const Problem &p, const float *lhs,
     gemm.a = lhs + offsets.lhs + row * p.lhsRow;
     gemm.aStride = p.lhsRow;
     gemm.rows = rows;
+    if (p.lhsDepth != 1 && p.depth > 1) {
+      float *gathered =
+          buffers.rows + thread * rowsOf(args.inputs[0]) * p.depth;
+      for (int64_t r = 0; r < rows; ++r)
+        isa.loadTile(DType::F32, gemm.a + r * p.lhsRow, p.lhsDepth,
+                     gathered + r * p.depth, p.depth);
+      gemm.a = gathered;
+      gemm.aStride = p.depth;
+    }
     RhsMatrix rhs = p.rhs;
     if (!rhs.isPacked)
       rhs.data += offsets.rhs * static_cast<int64_t>(dtypeSize(rhs.dtype));
@@ -316,12 +329,13 @@ Status MatmulKernel::run(const KernelArgs &args, StepContext &context) const {
   if (!scratch.fits())
     return expectWorkspace(context, *scratch.bytes());
   const float *data = dataOf<float>(lhs);
-  if (!isReadable(lhs)) {
+  if (lhs.dtype != DType::F32) {
     convertToF32(context.pool, isa, lhs, buffers.lhs);
     data = buffers.lhs;
     TensorView dense = lhs;
     dense.setContiguous();
     p.lhsRow = dense.strides[lhs.rank - 2];
+    p.lhsDepth = 1;
     int missing = args.outputs[0].rank - lhs.rank;
     for (int i = 0; i < lhs.rank - 2; ++i)
       if (lhs.dims[i] != 1)

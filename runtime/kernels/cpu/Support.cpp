@@ -115,8 +115,11 @@ std::string shapeText(const TensorView &view) {
 }
 
 const std::byte *blockData(const TensorView &view, size_t i) {
-  return view.blocks.empty() ? static_cast<const std::byte *>(view.data)
-                             : view.blocks[i].data;
+  // Views of a dense parameter point behind the begin of its block.
+  bool isBegin = i == 0 && view.data;
+  return isBegin || view.blocks.empty()
+             ? static_cast<const std::byte *>(view.data)
+             : view.blocks[i].data;
 }
 
 int64_t productOf(const TensorView &view, int from, int to) {

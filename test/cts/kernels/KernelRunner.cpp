@@ -249,14 +249,22 @@ KernelRunner &KernelRunner::withParts(
   return *this;
 }
 
-Status KernelRunner::tryRun(const std::vector<const Tensor *> &inputs,
-                            const std::vector<Tensor *> &outputs) {
-  std::vector<TensorView> inputViews, outputViews;
-  current->inputs.clear();
-  current->outputs.clear();
+static constexpr size_t kGuard = 64;
+
+Status PreparedStep::run() { return kernel->run({inputs, outputs}, *context); }
+
+bool PreparedStep::isGuardIntact() const {
+  return std::all_of(memory.end() - kGuard, memory.end(),
+                     [](std::byte byte) { return byte == std::byte(0xff); });
+}
+
+StatusOr<std::unique_ptr<PreparedStep>>
+KernelRunner::prepare(const std::vector<const Tensor *> &inputs,
+                      const std::vector<Tensor *> &outputs) {
+  auto prepared = std::make_unique<PreparedStep>();
   for (const Tensor *tensor : inputs) {
     current->inputs.push_back(tensor->view.rank < 0 ? -1 : 0);
-    inputViews.push_back(tensor->view);
+    prepared->inputs.push_back(tensor->view);
   }
   for (Tensor *tensor : outputs) {
     current->outputs.push_back(0);
@@ -264,26 +272,45 @@ Status KernelRunner::tryRun(const std::vector<const Tensor *> &inputs,
         std::find(inputs.begin(), inputs.end(), tensor) != inputs.end();
     if (!isInput)
       std::fill(tensor->bytes.begin(), tensor->bytes.end(), std::byte(0xa5));
-    outputViews.push_back(tensor->view);
+    prepared->outputs.push_back(tensor->view);
   }
-  KernelSpec spec{*current, layer, communicator->rank(), communicator->size()};
-  MOE_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, registry.create(spec));
-  KernelArgs args{inputViews, outputViews};
-  MOE_ASSIGN_OR_RETURN(size_t bytes,
-                       kernel->workspaceBytes(args, pool.numThreads()));
-  // NaN everywhere, and a guard behind the end.
-  constexpr size_t kGuard = 64;
-  std::vector<std::byte> memory(bytes + 64 + kGuard, std::byte(0xff));
-  size_t skip = -reinterpret_cast<uintptr_t>(memory.data()) & 63;
-  StepContext context{pool, *communicator, counters,
-                      std::span(memory).subspan(skip, bytes)};
-  context.tag = 1;
-  context.exprs = &exprs;
-  context.parts = &parts;
-  context.dataSizes = dataSizes;
-  MOE_RETURN_IF_ERROR(kernel->run(args, context));
-  for (size_t i = skip + bytes; i < memory.size(); ++i)
-    EXPECT_EQ(memory[i], std::byte(0xff)) << "behind the workspace";
+  prepared->step = std::move(current);
+  KernelSpec spec{*prepared->step, layer, communicator->rank(),
+                  communicator->size()};
+  MOE_ASSIGN_OR_RETURN(prepared->kernel, registry.create(spec));
+  // Memory is planned before addresses and strides are known.
+  auto planned = [](std::vector<TensorView> views) {
+    for (TensorView &view : views) {
+      view.data = nullptr;
+      view.blocks = {};
+      view.setContiguous();
+    }
+    return views;
+  };
+  std::vector<TensorView> in = planned(prepared->inputs),
+                          out = planned(prepared->outputs);
+  MOE_ASSIGN_OR_RETURN(size_t bytes, prepared->kernel->workspaceBytes(
+                                         {in, out}, pool.numThreads()));
+  // NaN everywhere, and a guard right behind the end.
+  prepared->memory.assign(bytes + 64 + kGuard, std::byte(0xff));
+  size_t skip = -reinterpret_cast<uintptr_t>(prepared->memory.data()) & 63;
+  prepared->memory.resize(skip + bytes + kGuard);
+  prepared->context.emplace(
+      StepContext{pool, *communicator, counters,
+                  std::span(prepared->memory).subspan(skip, bytes)});
+  prepared->context->tag = 1;
+  prepared->context->exprs = &exprs;
+  prepared->context->parts = &parts;
+  prepared->context->dataSizes = dataSizes;
+  return prepared;
+}
+
+Status KernelRunner::tryRun(const std::vector<const Tensor *> &inputs,
+                            const std::vector<Tensor *> &outputs) {
+  MOE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedStep> prepared,
+                       prepare(inputs, outputs));
+  MOE_RETURN_IF_ERROR(prepared->run());
+  EXPECT_TRUE(prepared->isGuardIntact());
   return Status::ok();
 }
 

@@ -25,6 +25,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <optional>
 #include <random>
 
 namespace moe::test {
@@ -95,6 +96,23 @@ inline void PrintTo(const Machine &machine, std::ostream *stream) {
 }
 std::string machineName(const testing::TestParamInfo<Machine> &info);
 
+/// A kernel with its operands and memory, to be run many times. The runner and
+/// the tensors must outlive it.
+class PreparedStep {
+public:
+  Status run();
+  /// Whether the bytes behind the workspace were left alone.
+  bool isGuardIntact() const;
+
+private:
+  friend class KernelRunner;
+  std::unique_ptr<plan::StepT> step;
+  std::unique_ptr<Kernel> kernel;
+  std::vector<TensorView> inputs, outputs;
+  std::vector<std::byte> memory;
+  std::optional<StepContext> context;
+};
+
 class KernelRunner {
 public:
   explicit KernelRunner(const Machine &machine);
@@ -115,6 +133,9 @@ public:
   /// The next run learns this many data symbols.
   KernelRunner &learning(std::vector<int64_t> bounds);
 
+  StatusOr<std::unique_ptr<PreparedStep>>
+  prepare(const std::vector<const Tensor *> &inputs,
+          const std::vector<Tensor *> &outputs);
   Status tryRun(const std::vector<const Tensor *> &inputs,
                 const std::vector<Tensor *> &outputs);
   void run(const std::vector<const Tensor *> &inputs,
