@@ -141,7 +141,7 @@ LogicalResult BufferOp::verify() {
 
 static LogicalResult verifyElementwise(StepOp step) {
   int64_t defined = step.getInputs().size();
-  for (Attribute attr : *step.getProgram()) {
+  for (Attribute attr : step.getProgramAttr()) {
     auto instr = dyn_cast<InstrAttr>(attr);
     if (!instr)
       return step.emitOpError() << attr << " is not an instruction";
@@ -166,7 +166,7 @@ static LogicalResult verifyElementwise(StepOp step) {
 LogicalResult StepOp::verify() {
   // C1
   if (getSettings())
-    for (NamedAttribute attr : *getSettings())
+    for (NamedAttribute attr : getSettingsAttr())
       if (!isa<IntegerAttr, FloatAttr, StringAttr, DenseI64ArrayAttr,
                DenseF64ArrayAttr, dialect::DimsAttr>(attr.getValue()))
         return emitOpError() << "setting '" << attr.getName().getValue()

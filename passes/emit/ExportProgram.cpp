@@ -277,10 +277,10 @@ void Exporter::add(StepOp op) {
   for (Value output : op.getOutputs())
     row->outputs.push_back(buffer(output));
   if (op.getSettings())
-    for (NamedAttribute attr : *op.getSettings())
+    for (NamedAttribute attr : op.getSettingsAttr())
       row->attributes.push_back(setting(attr));
   if (op.getProgram())
-    for (Attribute attr : *op.getProgram())
+    for (Attribute attr : op.getProgramAttr())
       row->program.push_back(instruction(cast<InstrAttr>(attr)));
   if (op.getRegisters())
     row->results.assign(op.getRegisters()->begin(), op.getRegisters()->end());

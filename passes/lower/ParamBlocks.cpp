@@ -8,7 +8,6 @@
 #include "passes/lower/ParamBlocks.h"
 
 #include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace moe;

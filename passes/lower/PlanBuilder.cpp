@@ -21,7 +21,9 @@ PlanBuilder::PlanBuilder(Location loc) : loc(loc), context(loc.getContext()) {
 }
 
 OpBuilder PlanBuilder::at(Table table) {
-  return OpBuilder::atBlockEnd(tables[table].get());
+  OpBuilder builder(context);
+  builder.setInsertionPointToEnd(tables[table].get());
+  return builder;
 }
 
 //===----------------------------------------------------------------------===//

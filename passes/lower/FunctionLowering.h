@@ -1,0 +1,103 @@
+//===- FunctionLowering.h - A function becomes a plan -----------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Private to passes/lower: the state of moe-lower-to-plan. Its parts stand in
+// LowerToPlan.cpp (steps), LowerPorts.cpp (symbols, layers, inputs, outputs,
+// states) and LowerOperands.cpp (buffers, views, weights).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_PASSES_LOWER_FUNCTIONLOWERING_H
+#define MOE_PASSES_LOWER_FUNCTIONLOWERING_H
+
+#include "passes/lower/PlanBuilder.h"
+#include "passes/lower/StepParts.h"
+#include "passes/lower/StridedViews.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseSet.h"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace moe::pass {
+
+class FunctionLowering {
+public:
+  explicit FunctionLowering(mlir::func::FuncOp func)
+      : func(func), context(func.getContext()), plan(func.getLoc()) {}
+
+  /// Makes the plan.program before the function.
+  void run(int64_t numRanks);
+
+private:
+  // Symbols, layers and ports.
+  void declareSymbols();
+  void declareSymbol(llvm::StringRef attribute, plan_dialect::SymbolKind kind,
+                     const std::set<std::string> &used);
+  void declareLayers();
+  void bindInputs();
+  void bindState(mlir::BlockArgument argument, dialect::CacheAppendOp append);
+  dialect::CacheAppendOp findAppend(mlir::BlockArgument argument);
+  void reserveOutputs();
+  void bindOutputs();
+  mlir::Value outputBuffer(mlir::OpOperand &returned, llvm::StringRef name);
+  std::string outputName(unsigned index);
+
+  /// The sizes of the tensor of which ranks have parts.
+  dialect::Dims wholeDims(mlir::Value value) const;
+  /// The dimension that ranks divide and its local symbol, or -1.
+  std::pair<int64_t, mlir::StringAttr> division(mlir::Value value) const;
+
+  // Operands and results.
+  /// The memory of `value`, laid out as it comes.
+  mlir::Value bufferOf(mlir::Value value);
+  /// The memory of `value` for operand `slot` of `op`: copied first if the
+  /// kernel needs it row by row.
+  mlir::Value operandOf(mlir::Operation *op, unsigned slot, mlir::Value value,
+                        mlir::DictionaryAttr &settings);
+  mlir::Value contiguousOf(mlir::Value value);
+  mlir::Value weightOf(mlir::Operation *op, dialect::ParamOp param,
+                       bool isTransposed);
+  mlir::Value resultBuffer(mlir::Value result);
+  /// True if the result of `op` became a view of its operand's memory.
+  bool lowerToView(mlir::Operation *op);
+  ViewLayout layoutOf(mlir::Value value) const;
+  bool isState(mlir::Value value) const;
+  bool hasDataSymbols(mlir::Value value) const;
+
+  // Steps.
+  void lower(mlir::Operation &op);
+  void lowerAppend(dialect::CacheAppendOp op);
+  void addStep(mlir::Operation *op, llvm::StringRef kernel,
+               llvm::ArrayRef<mlir::Value> inputs,
+               llvm::ArrayRef<mlir::Value> outputs,
+               mlir::DictionaryAttr settings, ElementwiseProgram program = {});
+
+  mlir::func::FuncOp func;
+  mlir::MLIRContext *context;
+  PlanBuilder plan;
+  llvm::DenseMap<mlir::Value, mlir::Value> buffers;
+  /// Of values that are strided views: the memory and where they lie in it.
+  llvm::DenseMap<mlir::Value, mlir::Value> memory;
+  llvm::DenseMap<mlir::Value, ViewLayout> layouts;
+  llvm::DenseMap<mlir::Value, mlir::Value> copies;
+  /// Results of views that are in place: outputs, or what the step of their
+  /// operand writes.
+  llvm::DenseSet<mlir::Value> isWritten;
+  llvm::DenseMap<mlir::Operation *, int64_t> layerOf;
+  /// Index of the state that an append writes.
+  llvm::DenseMap<mlir::Operation *, int64_t> stateOf;
+  std::map<std::string, DimExpr, std::less<>> wholeOf;
+  std::set<std::string> dataSymbols;
+};
+
+} // namespace moe::pass
+
+#endif // MOE_PASSES_LOWER_FUNCTIONLOWERING_H
