@@ -1,0 +1,138 @@
+//===- CommandLine.cpp - The options of moe-opt ---------------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/moe-opt/CommandLine.h"
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+
+namespace moe::tool {
+
+/// Ranks are numbered in 32 bits in the plan; this is far beyond any mesh.
+static constexpr int64_t kMaxRanks = 65536;
+
+static constexpr StringLiteral kExamples = R"(
+EXAMPLES:
+  moe-opt model.onnx -o model.moeplan --ranks=4
+      compiles a model for four ranks
+  moe-opt model.onnx -o model.moeplan --weights=reference
+      the same for one rank; the plan refers to the model's weight files
+  moe-opt model.onnx --emit=moe
+      prints what was recognised
+  moe-opt test.mlir --canonicalize
+      runs passes on MLIR, as mlir-opt does; --help-hidden lists them
+
+EXIT CODES:
+  0 ok, 1 other, 2 usage, 3 bad model, 4 unsupported operator, 7 input or
+  output, 10 out of memory, 70 internal error (leaves a reproducer)
+)";
+
+bool Options::isModel() const {
+  StringRef name = input;
+  return name.ends_with(".onnx") || name.ends_with(".onnxtxt") ||
+         name.ends_with(".textproto");
+}
+
+CommandLine::CommandLine()
+    : category("moe-opt options"),
+      input(cl::Positional, cl::init("-"), cl::cat(category),
+            cl::desc("<model.onnx or file.mlir>")),
+      output("o", cl::value_desc("file"), cl::cat(category),
+             cl::desc("where the plan or the MLIR goes")),
+      weights("weights", cl::init("embed"), cl::cat(category),
+              cl::value_desc("embed|reference|synthetic[:seed]"),
+              cl::desc("what the plan holds of the weights: their bytes; where "
+                       "they are in the model's files; or seeds for made-up "
+                       "values")),
+      emit("emit", cl::init(Emit::MoePlan), cl::cat(category),
+           cl::desc("stop earlier:"),
+           cl::values(
+               clEnumValN(Emit::Import, "import", "the model as imported"),
+               clEnumValN(Emit::Moe, "moe", "after recognition"),
+               clEnumValN(Emit::Distributed, "distributed",
+                          "after distribution over ranks"),
+               clEnumValN(Emit::Plan, "plan", "the plan as MLIR"),
+               clEnumValN(Emit::MoePlan, "moeplan", "the plan file"))),
+      ranks("ranks", cl::init(1), cl::cat(category), cl::value_desc("n"),
+            cl::desc("number of ranks (default 1)")),
+      reduce("reduce", cl::init(Reduce::Any), cl::cat(category),
+             cl::desc("how sums may be split over ranks:"),
+             cl::values(clEnumValN(Reduce::Any, "any", "as is fastest"),
+                        clEnumValN(Reduce::Exact, "exact",
+                                   "not at all: results do not depend on the "
+                                   "number of ranks"))),
+      remarks("remarks", cl::cat(category),
+              cl::desc("say what the compiler decided, and why")),
+      verbose("verbose", cl::cat(category),
+              cl::desc("remarks, and the time of each stage")),
+      allowLinkedData("allow-linked-data", cl::cat(category),
+                      cl::desc("external data may be symbolic links out of the "
+                               "model's folder")),
+      examples(kExamples) {}
+
+/// embed, reference, synthetic or synthetic:seed.
+Status CommandLine::parseWeights(Options &options) const {
+  auto [mode, seed] = StringRef(weights).split(':');
+  bool hasSeed = StringRef(weights).contains(':');
+  if (mode == "synthetic") {
+    options.weights = Weights::Synthetic;
+    if (hasSeed && seed.getAsInteger(10, options.seed))
+      return Status(StatusCode::Usage,
+                    "--weights: seed '" + seed.str() + "' is not a number");
+    return Status::ok();
+  }
+  if (mode == "embed")
+    options.weights = Weights::Embed;
+  else if (mode == "reference")
+    options.weights = Weights::Reference;
+  else
+    return Status(StatusCode::Usage,
+                  "--weights: unknown value '" + mode.str() +
+                      "', expected embed, reference or synthetic[:seed]");
+  if (hasSeed)
+    return Status(StatusCode::Usage,
+                  "--weights: only synthetic weights have a seed");
+  return Status::ok();
+}
+
+StatusOr<Options> CommandLine::parse(int argc, char **argv) {
+  cl::HideUnrelatedOptions(category);
+  cl::SetVersionPrinter([](raw_ostream &out) { out << "moe-opt 0.1.0\n"; });
+  if (!cl::ParseCommandLineOptions(
+          argc, argv, "compiler of Mixture-of-Experts models\n", &errs()))
+    return Status(StatusCode::Usage, "options do not parse");
+  Options options;
+  options.input = input;
+  options.output = output;
+  options.emit = emit;
+  options.ranks = ranks;
+  options.reduce = reduce;
+  options.remarks = remarks || verbose;
+  options.verbose = verbose;
+  options.allowLinkedData = allowLinkedData;
+  MOE_RETURN_IF_ERROR(parseWeights(options));
+  if (options.ranks < 1 || options.ranks > kMaxRanks)
+    return Status(StatusCode::Usage, "--ranks: " + std::to_string(ranks) +
+                                         " is not between 1 and " +
+                                         std::to_string(kMaxRanks));
+  if (!options.isModel()) {
+    for (const cl::Option *option : std::initializer_list<const cl::Option *>{
+             &ranks, &weights, &emit, &reduce})
+      if (option->getNumOccurrences() != 0)
+        return Status(StatusCode::Usage, "--" + option->ArgStr.str() +
+                                             ": needs a model (.onnx), not '" +
+                                             options.input + "'");
+  } else if (options.emit == Emit::MoePlan && options.output.empty()) {
+    return Status(StatusCode::Usage,
+                  "-o: needs the name of the plan file to write");
+  }
+  return options;
+}
+
+} // namespace moe::tool

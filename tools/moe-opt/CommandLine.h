@@ -1,0 +1,66 @@
+//===- CommandLine.h - The options of moe-opt --------------------*- C++
+//-*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_TOOLS_MOE_OPT_COMMANDLINE_H
+#define MOE_TOOLS_MOE_OPT_COMMANDLINE_H
+
+#include "runtime/support/Status.h"
+
+#include "llvm/Support/CommandLine.h"
+
+#include <cstdint>
+#include <string>
+
+namespace moe::tool {
+
+/// Where a compilation stops.
+enum class Emit { Import, Moe, Distributed, Plan, MoePlan };
+enum class Weights { Embed, Reference, Synthetic };
+enum class Reduce { Any, Exact };
+
+/// What the user asked for.
+struct Options {
+  std::string input;
+  std::string output;
+  Emit emit = Emit::MoePlan;
+  int64_t ranks = 1;
+  Weights weights = Weights::Embed;
+  uint64_t seed = 0;
+  Reduce reduce = Reduce::Any;
+  bool remarks = false;
+  bool verbose = false;
+  bool allowLinkedData = false;
+
+  /// The input is a model, not MLIR.
+  bool isModel() const;
+};
+
+/// Registers the options with LLVM's parser while it lives.
+class CommandLine {
+public:
+  CommandLine();
+
+  /// Parses all options, MLIR's too. Messages go to standard error; Usage if
+  /// they do not parse or contradict each other. --help ends the process.
+  StatusOr<Options> parse(int argc, char **argv);
+
+private:
+  Status parseWeights(Options &options) const;
+
+  llvm::cl::OptionCategory category;
+  llvm::cl::opt<std::string> input, output, weights;
+  llvm::cl::opt<Emit> emit;
+  llvm::cl::opt<int64_t> ranks;
+  llvm::cl::opt<Reduce> reduce;
+  llvm::cl::opt<bool> remarks, verbose, allowLinkedData;
+  llvm::cl::extrahelp examples;
+};
+
+} // namespace moe::tool
+
+#endif // MOE_TOOLS_MOE_OPT_COMMANDLINE_H

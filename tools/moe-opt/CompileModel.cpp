@@ -1,0 +1,178 @@
+//===- CompileModel.cpp - From a model file to a plan file ----------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/moe-opt/CompileModel.h"
+
+#include "frontend/onnx/OnnxImporter.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "passes/Pipelines.h"
+#include "passes/emit/EmitPlan.h"
+#include "runtime/support/File.h"
+#include "tools/moe-opt/CrashGuard.h"
+#include "tools/moe-opt/Diagnostics.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+#include <unistd.h>
+
+using namespace mlir;
+
+namespace moe::tool {
+
+namespace {
+/// One compilation.
+class Compilation {
+public:
+  Compilation(const Options &options, const DialectRegistry &registry,
+              const MlirOptMainConfig &config)
+      : options(options), config(config), context(registry),
+        diagnostics(context, options.input) {
+    context.loadAllAvailableDialects();
+  }
+
+  Status run();
+
+private:
+  /// Runs a stage and, if the user wants to know, says how long it took.
+  Status stage(StringRef name, function_ref<Status()> work);
+  Status import();
+  Status runPasses(function_ref<void(OpPassManager &)> build,
+                   StatusCode onFailure);
+  Status writePlan();
+  Status writeText();
+
+  const Options &options;
+  const MlirOptMainConfig &config;
+  MLIRContext context;
+  DiagnosticPrinter diagnostics;
+  OwningOpRef<ModuleOp> module;
+};
+} // namespace
+
+Status Compilation::stage(StringRef name, function_ref<Status()> work) {
+  auto start = std::chrono::steady_clock::now();
+  Status status = work();
+  std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start;
+  if (options.verbose && status.isOk())
+    llvm::errs() << options.input << ": " << name << " took "
+                 << llvm::format("%.2f", seconds.count()) << " s\n";
+  return status;
+}
+
+Status Compilation::import() {
+  return runGuarded("importing", [&]() -> Status {
+    StatusCode code = StatusCode::BadModel;
+    onnx_import::ImportOptions importOptions;
+    importOptions.allowLinkedData = options.allowLinkedData;
+    FailureOr<OwningOpRef<ModuleOp>> imported =
+        onnx_import::importOnnx(options.input, context, importOptions, code);
+    if (failed(imported))
+      return Status(code, "import failed");
+    module = std::move(*imported);
+    return Status::ok();
+  });
+}
+
+Status Compilation::runPasses(function_ref<void(OpPassManager &)> build,
+                              StatusCode onFailure) {
+  PassManager pm(&context);
+  pm.enableVerifier(config.shouldVerifyPasses());
+  if (failed(applyPassManagerCLOptions(pm)))
+    return Status(StatusCode::Usage, "pass options contradict each other");
+  applyDefaultTimingPassManagerCLOptions(pm);
+  build(pm);
+  return runPipelineGuarded(pm, *module, onFailure);
+}
+
+Status Compilation::writePlan() {
+  pass::EmitOptions emit;
+  emit.outputPath = options.output;
+  emit.modelFolder = llvm::sys::path::parent_path(options.input).str();
+  if (emit.modelFolder.empty())
+    emit.modelFolder = ".";
+  emit.modelName = llvm::sys::path::filename(options.input).str();
+  emit.seed = options.seed;
+  switch (options.weights) {
+  case Weights::Embed:
+    emit.weights = pass::WeightsMode::Embed;
+    break;
+  case Weights::Reference:
+    emit.weights = pass::WeightsMode::Reference;
+    break;
+  case Weights::Synthetic:
+    emit.weights = pass::WeightsMode::Synthetic;
+    break;
+  }
+  bool showsProgress = isatty(STDERR_FILENO);
+  if (showsProgress)
+    emit.progress = [](uint64_t done, uint64_t total) {
+      llvm::errs() << "\rweights: " << done / 1000000 << " of "
+                   << total / 1000000 << " MB";
+    };
+  Status status = runGuarded("writing the plan",
+                             [&] { return pass::emitPlan(*module, emit); });
+  if (showsProgress)
+    llvm::errs() << "\r\033[K";
+  return status;
+}
+
+Status Compilation::writeText() {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module->print(stream, OpPrintingFlags());
+  if (options.output.empty() || options.output == "-") {
+    llvm::outs() << text;
+    return Status::ok();
+  }
+  return writeWholeFile(options.output, std::as_bytes(std::span(text)));
+}
+
+Status Compilation::run() {
+  if (failed(diagnostics.enableRemarks(config, options.remarks)))
+    return Status(StatusCode::Usage, "a filter of remarks does not parse");
+  MOE_RETURN_IF_ERROR(stage("import", [&] { return import(); }));
+  if (options.emit == Emit::Import)
+    return writeText();
+  MOE_RETURN_IF_ERROR(stage("recognition", [&] {
+    return runPasses(
+        [](OpPassManager &pm) { pass::buildRecognizePipeline(pm); },
+        StatusCode::Unsupported);
+  }));
+  if (options.emit == Emit::Moe)
+    return writeText();
+  pass::DistributeOptions distribute;
+  distribute.ranks = options.ranks;
+  distribute.reduceExact = options.reduce == Reduce::Exact;
+  MOE_RETURN_IF_ERROR(stage("distribution", [&] {
+    return runPasses(
+        [&](OpPassManager &pm) {
+          pass::buildDistributePipeline(pm, distribute);
+        },
+        StatusCode::Internal);
+  }));
+  if (options.emit == Emit::Distributed)
+    return writeText();
+  MOE_RETURN_IF_ERROR(stage("lowering", [&] {
+    return runPasses([](OpPassManager &pm) { pass::buildLowerPipeline(pm); },
+                     StatusCode::Internal);
+  }));
+  if (options.emit == Emit::Plan)
+    return writeText();
+  return stage("writing", [&] { return writePlan(); });
+}
+
+Status compileModel(const Options &options, const DialectRegistry &registry,
+                    const MlirOptMainConfig &config) {
+  return Compilation(options, registry, config).run();
+}
+
+} // namespace moe::tool
