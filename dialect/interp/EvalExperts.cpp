@@ -264,8 +264,7 @@ FailureOr<Results> evaluate(ExpertsOp op, const Frame &frame) {
   // Behind an exchange, entry i of counts is this rank's i-th expert.
   SmallVector<int64_t> experts;
   PlacementAttr placement = op.getPlacementAttr();
-  if (placement &&
-      counts.size() != int64_t(placement.getExperts().size())) {
+  if (placement && counts.size() != int64_t(placement.getExperts().size())) {
     if (frame.rank >= placement.getNumRanks())
       return op.emitError() << "is placed on " << placement.getNumRanks()
                             << " ranks, not on rank " << frame.rank;

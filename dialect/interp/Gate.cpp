@@ -97,6 +97,7 @@ private:
   void drop();
   void keepFirst(int64_t capacity);
   void keepBest(int64_t capacity);
+  double priorityOf(int64_t token, int32_t expert, bool isChosen) const;
   void normalize(std::vector<Choice> &row) const;
 
   const GateConfig &config;
@@ -204,27 +205,47 @@ void Gate::keepFirst(int64_t capacity) {
       place(choice);
 }
 
+/// What token competes with for a place in an expert, which it chose or not.
+double Gate::priorityOf(int64_t token, int32_t expert, bool isChosen) const {
+  std::vector<float> logits = rowOf(inputs.logits, token);
+  switch (config.dropPolicy) {
+  case DropPolicy::Random:
+    return static_cast<double>(
+        randomTokenPriority(config.randomSeed, token, expert) >> 11);
+  case DropPolicy::Probs:
+    return softmax(logits)[expert];
+  default:
+    // By logits, tokens that did not choose the expert compete with 0.
+    return isChosen ? logits[expert] : 0.0;
+  }
+}
+
 /// Places go to the best tokens of each expert.
 void Gate::keepBest(int64_t capacity) {
+  struct Competitor {
+    double priority;
+    Choice *choice;
+  };
   for (int32_t expert = 0; expert < inputs.numExperts; ++expert) {
-    std::vector<std::pair<int64_t, Choice *>> queue;
-    for (int64_t token = 0; token < inputs.numTokens; ++token)
-      for (Choice &choice : choices[token])
-        if (choice.expert == expert)
-          queue.push_back({token, &choice});
-    auto isBetter = [&](const auto &a, const auto &b) {
-      if (config.dropPolicy == DropPolicy::Random)
-        return randomTokenPriority(config.randomSeed, a.first, expert) >
-               randomTokenPriority(config.randomSeed, b.first, expert);
-      std::vector<float> left = rowOf(inputs.logits, a.first);
-      std::vector<float> right = rowOf(inputs.logits, b.first);
-      if (config.dropPolicy == DropPolicy::Probs)
-        return softmax(left)[expert] > softmax(right)[expert];
-      return left[expert] > right[expert];
-    };
-    std::stable_sort(queue.begin(), queue.end(), isBetter);
+    std::vector<Competitor> queue;
+    for (int64_t token = 0; token < inputs.numTokens; ++token) {
+      std::vector<Choice> &row = choices[token];
+      auto found =
+          std::find_if(row.begin(), row.end(), [&](const Choice &choice) {
+            return choice.expert == expert;
+          });
+      bool isChosen = found != row.end();
+      if (isChosen || config.dropPolicy == DropPolicy::Logits)
+        queue.push_back({priorityOf(token, expert, isChosen),
+                         isChosen ? &*found : nullptr});
+    }
+    std::stable_sort(queue.begin(), queue.end(),
+                     [](const Competitor &a, const Competitor &b) {
+                       return a.priority > b.priority;
+                     });
     for (size_t i = capacity; i < queue.size(); ++i)
-      *queue[i].second = Choice();
+      if (queue[i].choice)
+        *queue[i].choice = Choice();
   }
 }
 

@@ -32,13 +32,20 @@ static constexpr StringLiteral kKept = "moe.interpret_kept";
 // Printing
 //===----------------------------------------------------------------------===//
 
+/// Six significant digits.
+static std::string formatNumber(double value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%.6g", value);
+  return text;
+}
+
 /// "[[1, 2], [3, 4]]".
 static void printElements(raw_ostream &out, const HostTensor &tensor,
                           int64_t axis, int64_t &next) {
   if (axis == tensor.rank()) {
     Scalar element = tensor.elements[next++];
     if (tensor.isFloat())
-      out << llvm::format("%.6g", element.f);
+      out << formatNumber(element.f);
     else
       out << element.i;
     return;
@@ -70,9 +77,8 @@ static void printTensor(raw_ostream &out, const HostTensor &tensor) {
     least = std::fmin(least, value);
     most = std::fmax(most, value);
   }
-  out << "sum " << llvm::format("%.6g", sum) << " min "
-      << llvm::format("%.6g", least) << " max " << llvm::format("%.6g", most)
-      << "\n";
+  out << "sum " << formatNumber(sum) << " min " << formatNumber(least)
+      << " max " << formatNumber(most) << "\n";
 }
 
 static void printResult(raw_ostream &out, int64_t index,
@@ -241,8 +247,9 @@ LogicalResult InterpretPass::compare(func::FuncOp function, int64_t index,
   return function.emitError()
          << "has result " << index << " that differs in " << numDiffering
          << " of " << expected.size() << " elements, first in element " << first
-         << ": found " << found.asDouble(first) << ", expected "
-         << expected.asDouble(first) << "; largest difference " << largest;
+         << ": found " << formatNumber(found.asDouble(first)) << ", expected "
+         << formatNumber(expected.asDouble(first)) << "; largest difference "
+         << formatNumber(largest);
 }
 
 LogicalResult InterpretPass::compareFunctions() {

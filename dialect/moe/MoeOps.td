@@ -545,7 +545,7 @@ def Moe_GateOp : Moe_InferredOp<"gate", [AttrSizedOperandSegments]> {
        group_fill_zero).
     3. The k best by selection.
     4. weight = by `mix_weight`, from `mix_scores` `[T, E]` instead of the score
-       where given; dropping by capacity; `normalize` over the choices (that
+       or logits where given; dropping by capacity; `normalize` over the choices (that
        survived, if normalize_after_drop); times `scale`, times
        `expert_scale` `[E]`.
 
