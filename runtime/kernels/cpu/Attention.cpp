@@ -48,7 +48,7 @@ struct Operands {
 
   int64_t groupRows() const { return headsPerGroup * queries; }
   bool readsKeys() const { return isPlain(*k); }
-  bool readsValues() const { return isPlain(*v) && width % kPanel == 0; }
+  bool readsValues() const { return isPlain(*v); }
   /// Keys of row b of the batch.
   int64_t length(int64_t b) const {
     if (!lengths->present())
@@ -108,6 +108,8 @@ private:
                const Scratchpad &pad) const;
   void runBlock(const Operands &o, const Item &item, const Scratchpad &pad,
                 int64_t begin, int64_t count, float *max, float *sum) const;
+  void addValues(const Operands &o, const Item &item, const Scratchpad &pad,
+                 int64_t begin, int64_t count) const;
   void adjustScores(const Operands &o, const Item &item, int64_t row,
                     int64_t begin, int64_t count, float *scores,
                     float *maskRow) const;
@@ -299,29 +301,46 @@ void AttentionKernel::runBlock(const Operands &o, const Item &item,
       isa.scaleRow(factor, sums, sums, paddedWidth);
   }
 
+  addValues(o, item, pad, begin, count);
+}
+
+/// sums += weights * values, key after key.
+void AttentionKernel::addValues(const Operands &o, const Item &item,
+                                const Scratchpad &pad, int64_t begin,
+                                int64_t count) const {
+  int64_t paddedWidth = roundUp(o.width, kPanel);
   GemmArgs gemm;
   gemm.a = pad.scores;
   gemm.aStride = kKeyBlock;
   gemm.rows = item.count;
-  gemm.depth = count;
   gemm.panels = paddedWidth / kPanel;
   gemm.panelStride = kPanel;
   gemm.c = pad.sums;
   gemm.cStride = paddedWidth;
   gemm.accumulate = true;
-  gemm.b =
-      reinterpret_cast<const float *>(rowOf(*o.v, item.b, item.group, begin));
-  gemm.bStride = o.v->strides[2];
-  if (!o.readsValues()) {
-    for (int64_t j = 0; j < count; ++j) {
-      float *to = pad.values + j * paddedWidth;
-      isa.loadTile(o.v->dtype, rowOf(*o.v, item.b, item.group, begin + j),
-                   o.v->strides[3], to, o.width);
-      std::fill(to + o.width, to + paddedWidth, 0.0f);
-    }
-    gemm.b = pad.values;
-    gemm.bStride = paddedWidth;
+  // Panels may run over the end of a row, into columns of the sums that nobody
+  // reads; behind the very last row there may be no memory.
+  bool isLast = begin + count == o.keys && paddedWidth != o.width;
+  int64_t readable = o.readsValues() ? count - (isLast ? 1 : 0) : 0;
+  if (readable > 0) {
+    gemm.b =
+        reinterpret_cast<const float *>(rowOf(*o.v, item.b, item.group, begin));
+    gemm.bStride = o.v->strides[2];
+    gemm.depth = readable;
+    isa.gemm(gemm);
   }
+  if (readable == count)
+    return;
+  for (int64_t j = readable; j < count; ++j) {
+    float *to = pad.values + j * paddedWidth;
+    isa.loadTile(o.v->dtype, rowOf(*o.v, item.b, item.group, begin + j),
+                 o.v->strides[3], to, o.width);
+    std::fill(to + o.width, to + paddedWidth, 0.0f);
+  }
+  gemm.a = pad.scores + readable;
+  gemm.b = pad.values + readable * paddedWidth;
+  gemm.bStride = paddedWidth;
+  gemm.depth = count - readable;
   isa.gemm(gemm);
 }
 

@@ -164,10 +164,12 @@ static const Part &partOf(std::span<const Part> parts, int64_t item) {
 /// their number and sets the panels of a group.
 static int64_t numberItems(std::span<Part> parts, int64_t panels, int threads,
                            int64_t &groupSize) {
-  int64_t rowBlocks = 0;
-  for (const Part &part : parts)
+  int64_t rows = 0, rowBlocks = 0;
+  for (const Part &part : parts) {
+    rows += part.rows;
     rowBlocks += ceilDiv(part.rows, kRowBlock);
-  groupSize = groupPanels(panels, rowBlocks, threads);
+  }
+  groupSize = groupPanels(panels, rows, rowBlocks, threads);
   int64_t items = 0;
   for (Part &part : parts) {
     part.firstItem = items;

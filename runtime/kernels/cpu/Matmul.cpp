@@ -215,8 +215,8 @@ void MatmulKernel::runF32(const Problem &p, const float *lhs,
   RowVector biasRow{bias.present() ? blockData(bias) : nullptr, bias.dtype};
   int64_t outBytes = static_cast<int64_t>(dtypeSize(out.dtype));
   int64_t rowBlocks = ceilDiv(p.rows, kRowBlock);
-  int64_t groupSize =
-      groupPanels(p.rhs.panels(), rowBlocks * p.batches, pool.numThreads());
+  int64_t groupSize = groupPanels(p.rhs.panels(), p.rows * p.batches,
+                                  rowBlocks * p.batches, pool.numThreads());
   int64_t groups = ceilDiv(p.rhs.panels(), groupSize);
   double work = 2.0 * static_cast<double>(p.batches) *
                 static_cast<double>(p.rows) * static_cast<double>(p.depth) *

@@ -59,10 +59,15 @@ inline int64_t panelScratch(bool isPacked, int64_t depth, int64_t panels) {
   return isPacked ? 0 : depth * panels * kPanel;
 }
 
-/// Panels of a work item: fewer where there would not be enough items.
-inline int64_t groupPanels(int64_t panels, int64_t rowBlocks, int threads) {
-  int64_t fair = panels * rowBlocks / (4 * threads);
-  return fair >= kGroupPanels ? kGroupPanels : fair >= 2 ? 2 : 1;
+/// Panels of a work item for `rows` rows in all and `rowBlocks` blocks of them.
+/// Few rows need several panels at once to keep the multipliers busy; with many
+/// rows, fewer panels make more items.
+inline int64_t groupPanels(int64_t panels, int64_t rows, int64_t rowBlocks,
+                           int threads) {
+  int64_t rowsPerBlock = rowBlocks > 0 ? rows / rowBlocks : 0;
+  if (rowsPerBlock <= 1 || panels * rowBlocks >= 4 * kGroupPanels * threads)
+    return kGroupPanels;
+  return rowsPerBlock <= 3 ? 2 : 1;
 }
 
 /// A bias or another row of numbers; absent if data is null.

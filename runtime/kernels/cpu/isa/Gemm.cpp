@@ -16,6 +16,8 @@
 #include "runtime/kernels/cpu/isa/Functions.h"
 #include "runtime/kernels/cpu/isa/Vec.h"
 
+#include <type_traits>
+
 namespace moe::cpu::MOE_ISA {
 
 #if MOE_ISA_HAS_FMA
@@ -28,8 +30,9 @@ static constexpr int64_t kTileRows = 2; // 8 of 16 registers of half the width
 static constexpr int64_t kDepthBlock = 256;
 
 /// One tile. GCC keeps the accumulators in registers only if the loops over
-/// them are unrolled.
-template <int R, int P>
+/// them are unrolled. With `Fetch`, the next depth block of the panel comes
+/// into the cache meanwhile: one line for each row of this one.
+template <int R, int P, bool Fetch = false>
 static MOE_INLINE void tile(const GemmArgs &g, const float *a, const float *b,
                             float *c, int64_t depth, bool accumulate) {
   F32x8 acc[R][2 * P];
@@ -52,6 +55,8 @@ static MOE_INLINE void tile(const GemmArgs &g, const float *a, const float *b,
     for (int p = 0; p < P; ++p) {
       column[2 * p] = load(panel[p]);
       column[2 * p + 1] = load(panel[p] + 8);
+      if constexpr (Fetch)
+        __builtin_prefetch(panel[p] + kDepthBlock * g.bStride);
       panel[p] += g.bStride;
     }
 #pragma GCC unroll 8
@@ -70,39 +75,51 @@ static MOE_INLINE void tile(const GemmArgs &g, const float *a, const float *b,
 }
 
 /// All panels for R rows, P at a time.
-template <int R, int P> static void fewRows(const GemmArgs &g, int64_t from) {
-  const float *a = g.a + from * g.aStride;
-  float *c = g.c + from * g.cStride;
+template <int R, int P> static void fewRows(const GemmArgs &g) {
   int64_t p = 0;
-  for (; p + P <= g.panels; p += P)
-    tile<R, P>(g, a, g.b + p * g.panelStride, c + 16 * p, g.depth,
-               g.accumulate);
-  for (; p < g.panels; ++p)
-    tile<R, 1>(g, a, g.b + p * g.panelStride, c + 16 * p, g.depth,
-               g.accumulate);
+  auto take = [&]<int Count>(std::integral_constant<int, Count>) {
+    for (; p + Count <= g.panels; p += Count)
+      tile<R, Count>(g, g.a, g.b + p * g.panelStride, g.c + 16 * p, g.depth,
+                     g.accumulate);
+  };
+  take(std::integral_constant<int, P>());
+  if constexpr (P > 3)
+    take(std::integral_constant<int, 3>());
+  if constexpr (P > 2)
+    take(std::integral_constant<int, 2>());
+  take(std::integral_constant<int, 1>());
 }
 
-/// One panel for `rows` <= kTileRows rows from the depth `from` on.
-static void panelTile(const GemmArgs &g, int64_t rows, int64_t row,
-                      int64_t panel, int64_t from, int64_t depth) {
+/// One panel for R rows from the depth `from` on.
+template <int R>
+static void panelTile(const GemmArgs &g, int64_t row, int64_t panel,
+                      int64_t from, int64_t depth, bool fetch) {
   const float *a = g.a + row * g.aStride + from;
   const float *b = g.b + panel * g.panelStride + from * g.bStride;
   float *c = g.c + row * g.cStride + 16 * panel;
   bool accumulate = g.accumulate || from > 0;
+  if (fetch)
+    tile<R, 1, true>(g, a, b, c, depth, accumulate);
+  else
+    tile<R, 1, false>(g, a, b, c, depth, accumulate);
+}
+
+static void panelTile(const GemmArgs &g, int64_t rows, int64_t row,
+                      int64_t panel, int64_t from, int64_t depth, bool fetch) {
   switch (rows) {
   case 1:
-    return tile<1, 1>(g, a, b, c, depth, accumulate);
+    return panelTile<1>(g, row, panel, from, depth, fetch);
   case 2:
-    return tile<2, 1>(g, a, b, c, depth, accumulate);
+    return panelTile<2>(g, row, panel, from, depth, fetch);
 #if MOE_ISA_HAS_FMA
   case 3:
-    return tile<3, 1>(g, a, b, c, depth, accumulate);
+    return panelTile<3>(g, row, panel, from, depth, fetch);
   case 4:
-    return tile<4, 1>(g, a, b, c, depth, accumulate);
+    return panelTile<4>(g, row, panel, from, depth, fetch);
   case 5:
-    return tile<5, 1>(g, a, b, c, depth, accumulate);
+    return panelTile<5>(g, row, panel, from, depth, fetch);
   case 6:
-    return tile<6, 1>(g, a, b, c, depth, accumulate);
+    return panelTile<6>(g, row, panel, from, depth, fetch);
 #endif
   }
 }
@@ -115,13 +132,22 @@ static int64_t nextRows(int64_t remaining) {
 }
 
 void gemm(const GemmArgs &g) {
-  if (g.rows == 1)
-    return fewRows < 1, MOE_ISA_HAS_FMA ? 4 : 2 > (g, 0);
-  if (g.rows == 2)
-    return fewRows < 2, MOE_ISA_HAS_FMA ? 2 : 1 > (g, 0);
 #if MOE_ISA_HAS_FMA
-  if (g.rows == 3)
-    return fewRows<3, 2>(g, 0);
+  switch (g.rows) {
+  case 1:
+    return fewRows<1, 4>(g);
+  case 2:
+    return fewRows<2, 2>(g);
+  case 3:
+    return fewRows<3, 2>(g);
+  }
+#else
+  switch (g.rows) {
+  case 1:
+    return fewRows<1, 2>(g);
+  case 2:
+    return fewRows<2, 1>(g);
+  }
 #endif
   // Blocks of the depth pay when their part of the panel is read again.
   int64_t block = g.rows > kTileRows ? kDepthBlock : g.depth;
@@ -131,7 +157,10 @@ void gemm(const GemmArgs &g) {
       int64_t depth = g.depth - from < block ? g.depth - from : block;
       for (int64_t row = 0; row < g.rows;) {
         int64_t rows = nextRows(g.rows - row);
-        panelTile(g, rows, row, p, from, depth);
+        // Panels follow each other in memory: behind the last depth block is
+        // the next panel.
+        bool isLast = row + rows == g.rows;
+        panelTile(g, rows, row, p, from, depth, isLast && block < g.depth);
         row += rows;
       }
       from += block;

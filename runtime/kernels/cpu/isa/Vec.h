@@ -52,16 +52,33 @@ MOE_INLINE void store(float *p, F32x8 x) {
 }
 MOE_INLINE F32x8 splat(float x) { return F32x8{x, x, x, x, x, x, x, x}; }
 
+#if MOE_ISA_HAS_FMA
+/// All bits of the first `count` lanes.
+MOE_INLINE __m256i firstLanes(int64_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
 /// The first `count` < 8 lanes; the others are `fill`.
 MOE_INLINE F32x8 loadPartial(const float *p, int64_t count, float fill = 0) {
+#if MOE_ISA_HAS_FMA
+  __m256i mask = firstLanes(count);
+  return _mm256_blendv_ps(splat(fill), _mm256_maskload_ps(p, mask),
+                          _mm256_castsi256_ps(mask));
+#else
   float lanes[kLanes] = {fill, fill, fill, fill, fill, fill, fill, fill};
   std::memcpy(lanes, p, count * sizeof(float));
   return load(lanes);
+#endif
 }
 MOE_INLINE void storePartial(float *p, F32x8 x, int64_t count) {
+#if MOE_ISA_HAS_FMA
+  _mm256_maskstore_ps(p, firstLanes(count), x);
+#else
   float lanes[kLanes];
   store(lanes, x);
   std::memcpy(p, lanes, count * sizeof(float));
+#endif
 }
 
 /// a * b + c.
