@@ -11,8 +11,9 @@
 //
 //   combine[s, e, c] = sum over choices of gate[s, e] * (slot[s] == c)
 //
-// (dense form). Which of the three algorithms a graph holds, and who survives
-// an overflow, shows in how the masks were made:
+// (dense form), or an expert, a slot and a weight for each choice of a token
+// (index form, from 0.19.4 on). Which of the three algorithms a graph holds,
+// and who survives an overflow, shows in how the masks were made:
 //
 //   k = 1   one_hot(argmax(softmax(l))), kept by the top C of the mask itself
 //   k = 2   one_hot(argmax(l with -inf at the first)), kept if slot < C
@@ -44,6 +45,11 @@ struct DeepSpeedGate {
 
 /// The gate whose combine tensor [S, E, C] is `combine`.
 std::optional<DeepSpeedGate> matchDenseGate(mlir::Value combine);
+
+/// The gate that gave every choice of every token an expert (negative if
+/// dropped), a slot and a weight, each [k, S] in row-major order.
+std::optional<DeepSpeedGate>
+matchIndexGate(mlir::Value experts, mlir::Value slots, mlir::Value weights);
 
 } // namespace moe::pass
 

@@ -107,7 +107,8 @@ static bool matchGroupMask(Value mask, Value selection, GateMatch &gate) {
   Factors expected = wholeAxis(view.root, getDims(view.root).size() - 1);
   expected.push_back(Factor{-1, DimExpr(*experts / *groups), DimExpr(0)});
   Factors all = view.flattened();
-  if (all.size() < 2 || Factors(all.end() - 2, all.end()) != expected)
+  if (all.size() < expected.size() ||
+      Factors(all.end() - expected.size(), all.end()) != expected)
     return false;
   Value grouped = matchGroupScores(topK.getX(), gate.attrs.groupScore);
   if (!grouped || stripReshapes(grouped) != stripReshapes(selection) ||

@@ -156,6 +156,9 @@ template <typename... Ops> static Value stripOps(Value value) {
 
 Value stripReshapes(Value value) { return stripOps<ReshapeOp>(value); }
 Value stripCasts(Value value) { return stripOps<CastOp>(value); }
+Value stripReshapesAndCasts(Value value) {
+  return stripOps<ReshapeOp, CastOp>(value);
+}
 Value stripViewsAndCasts(Value value) {
   return stripOps<ReshapeOp, BroadcastOp, CastOp>(value);
 }

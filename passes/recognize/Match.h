@@ -77,6 +77,8 @@ mlir::Value matchOther(mlir::Value value, dialect::BinaryKind kind,
 
 /// What stands before any reshapes.
 mlir::Value stripReshapes(mlir::Value value);
+/// What stands before any reshapes and casts.
+mlir::Value stripReshapesAndCasts(mlir::Value value);
 /// What stands before any reshapes, broadcasts and casts.
 mlir::Value stripViewsAndCasts(mlir::Value value);
 /// What stands before any casts.

@@ -80,7 +80,7 @@ public:
     if (!match)
       return;
     sum = *match;
-    Value terms = stripCasts(stripReshapes(sum.terms));
+    Value terms = stripReshapesAndCasts(sum.terms);
     auto weighted = matchBinary(terms, BinaryKind::Mul);
     if (!weighted)
       return;
@@ -96,12 +96,12 @@ private:
   ChoiceSum sum;
 
   LogicalResult rewrite(Value outputs, Value weights) {
-    auto ffn = matchFfn(stripCasts(stripReshapes(outputs)));
+    auto ffn = matchFfn(stripReshapesAndCasts(outputs));
     if (!ffn || !ffn->w2.experts)
       return failure();
     DimExpr choices = sum.tokens * DimExpr(sum.k);
     Dims choiceDims = {sum.tokens, DimExpr(sum.k)};
-    Value scores = stripCasts(stripReshapes(weights));
+    Value scores = stripReshapesAndCasts(weights);
     if (product(getDims(scores)) != choices ||
         product(getDims(weights)) != choices ||
         product(getDims(ffn->w2.experts)) != choices)

@@ -5,26 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The dense form of a layer is three products around the experts:
-//
-//   combine  [S, E, C]   what the gate made (see DeepSpeedGate.h)
-//   rows     [E, C, M] = sum over s    of (combine != 0)[s, e, c] * x[s, m]
-//   outputs  [E, C, N] = expert e on rows[e], joined again
-//   y        [S, N]    = sum over e, c of combine[s, e, c] * outputs[e, c, n]
-//
-// The last product is the anchor. Recognized, nothing of size S x E x C is
-// left, and the experts work on as many rows as tokens chose them.
-//
+// Exports of DeepSpeed's layer have one of two forms: products with masks of
+// tokens x experts x capacity (DeepSpeedDense.cpp), or, from 0.19.4 on, index
+// tables (DeepSpeedIndex.cpp). Both become gate, dispatch, experts and combine.
 // Runs after moe-canonicalize-tensor.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/Passes.h"
-#include "passes/recognize/DeepSpeedGate.h"
+#include "passes/recognize/DeepSpeedLayer.h"
 #include "passes/recognize/ExpertLayer.h"
-#include "passes/recognize/ExpertSlices.h"
 #include "passes/recognize/Match.h"
-#include "passes/recognize/View.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Remarks.h"
@@ -36,169 +27,50 @@ namespace moe::pass {
 #define GEN_PASS_DEF_RECOGNIZEDEEPSPEEDPASS
 #include "passes/Passes.h.inc"
 
+bool buildDeepSpeedLayer(Operation *end, Value tokens,
+                         const ExpertSlices &experts,
+                         const DeepSpeedGate &match, StringRef form) {
+  OpBuilder builder(end);
+  Location loc = end->getLoc();
+  Value used = match.usedToken;
+  if (used)
+    used = castTo(builder, loc, used, builder.getI1Type());
+  FailureOr<GateOp> gate =
+      buildGate(builder, fuseLocations(end->getContext(), match.ops),
+                match.logits, Value(), Value(), used, match.attrs);
+  if (failed(gate))
+    return false;
+  ExpertLayer layer{tokens, gate->getExperts(), gate->getWeights(),
+                    experts.ffns, form};
+  FailureOr<Value> result = buildExpertLayer(builder, loc, layer);
+  if (failed(result))
+    return false;
+  if (match.drawsAtRandom)
+    mlir::remark::analysis(
+        loc, mlir::remark::RemarkOpts::name("random").category("moe-recognize"))
+        << "random token selection is replaced: the lowest tokens survive";
+  Value old = end->getResult(0);
+  old.replaceAllUsesWith(convertTo(builder, loc, *result, getTensorType(old)));
+  return true;
+}
+
 namespace {
-
-/// A product a [.., K] times b [K, N] as views of their roots.
-struct Contraction {
-  View a, b;
-  /// The dimensions of the result but the last, as factors of a.
-  SmallVector<Factors> rows;
-  Factors aSum, bSum, columns;
-
-  Factors allRows() const {
-    Factors all;
-    for (const Factors &factors : rows)
-      all.append(factors.begin(), factors.end());
-    return all;
-  }
-};
-
-std::optional<Contraction> matchContraction(Value value) {
-  auto matmul = value.getDefiningOp<MatmulOp>();
-  if (!matmul || matmul.getBias())
-    return std::nullopt;
-  Contraction product{View::trace(matmul.getLhs(), /*throughCasts=*/true),
-                      View::trace(matmul.getRhs(), /*throughCasts=*/true)};
-  ArrayRef<Factors> lhs(product.a.dims), rhs(product.b.dims);
-  bool isOneMatrix = llvm::all_of(
-      rhs.drop_back(2), [](const Factors &factors) { return factors.empty(); });
-  if (!isOneMatrix || lhs.size() < rhs.size())
-    return std::nullopt;
-  product.rows.assign(lhs.begin(), lhs.end() - 1);
-  product.aSum = lhs.back();
-  product.bSum = rhs[rhs.size() - 2];
-  product.columns = rhs.back();
-  if (matmul.getTransposeRhs())
-    std::swap(product.bSum, product.columns);
-  return product;
-}
-
-/// The factors of axes 1 and 2 of a combine tensor [S, E, C].
-Factors expertAndSlot(Value combine) {
-  Factors factors = wholeAxis(combine, 1);
-  factors.append(wholeAxis(combine, 2));
-  return factors;
-}
-
-/// True if some step from `value` upwards to `root` makes it a truth value.
-bool isTruthOf(Value value, Value root) {
-  bool isTruth = false;
-  while (value != root) {
-    Operation *op = value.getDefiningOp();
-    if (!isa_and_nonnull<CastOp, ReshapeOp, TransposeOp, BroadcastOp>(op))
-      return false;
-    isTruth |= getTensorType(value).getElementType().isInteger(1);
-    value = op->getOperand(0);
-  }
-  return isTruth;
-}
-
-class DenseLayerRewriter {
-public:
-  explicit DenseLayerRewriter(MatmulOp op) : op(op), builder(op) {}
-
-  void run() {
-    if (!matchOutput() || !matchDispatch())
-      return;
-    auto gate = matchDenseGate(combine);
-    if (!gate)
-      return;
-    build(*gate);
-  }
-
-private:
-  MatmulOp op;
-  OpBuilder builder;
-  Value combine;
-  ExpertSlices experts;
-  /// [S, M].
-  Value tokens;
-
-  bool matchOutput() {
-    auto product = matchContraction(op.getResult());
-    if (!product || getTensorType(product->a.root).getRank() != 3 ||
-        product->allRows() != wholeAxis(product->a.root, 0) ||
-        product->aSum != expertAndSlot(product->a.root))
-      return false;
-    combine = product->a.root;
-    auto match = matchExpertSlices(product->b.root);
-    if (!match || DimExpr(static_cast<int64_t>(match->ffns.size())) !=
-                      getDims(combine)[1])
-      return false;
-    experts = *match;
-    Factors outputs = wholeAxis(product->b.root, experts.axis);
-    size_t rank = getDims(product->b.root).size();
-    for (size_t axis = experts.axis + 1; axis + 1 < rank; ++axis)
-      outputs.append(wholeAxis(product->b.root, axis));
-    return product->bSum == outputs &&
-           product->columns == wholeAxis(product->b.root, rank - 1);
-  }
-
-  bool matchDispatch() {
-    View rows = View::trace(experts.source);
-    auto product = matchContraction(rows.root);
-    if (!product || product->a.root != combine ||
-        product->allRows() != expertAndSlot(combine) ||
-        product->aSum != wholeAxis(combine, 0) ||
-        !isTruthOf(rows.root.getDefiningOp()->getOperand(0), combine))
-      return false;
-    // The rows of the product as factors of its own dimensions: experts, then
-    // slots; behind them the features.
-    Factors own;
-    for (size_t axis = 0; axis < product->rows.size(); ++axis)
-      own.append(wholeAxis(rows.root, axis));
-    auto split = regroup(own, {getDims(combine)[1], getDims(combine)[2]});
-    if (!split || rows.dims[experts.sourceAxis] != (*split)[0])
-      return false;
-    Factors rest, expected = (*split)[1];
-    expected.append(wholeAxis(rows.root, product->rows.size()));
-    for (auto [axis, factors] : llvm::enumerate(rows.dims))
-      if (axis != experts.sourceAxis)
-        rest.append(factors);
-    if (rest != expected)
-      return false;
-    View x{product->b.root, {product->bSum, product->columns}};
-    if (!x.isReshapeOfRoot())
-      return false;
-    tokens = reshapeTo(builder, op.getLoc(), x.root,
-                       {sizeOf(product->bSum), sizeOf(product->columns)});
-    return true;
-  }
-
-  void build(const DeepSpeedGate &match) {
-    Value used = match.usedToken;
-    if (used)
-      used = castTo(builder, op.getLoc(), used, builder.getI1Type());
-    FailureOr<GateOp> gate =
-        buildGate(builder, fuseLocations(op.getContext(), match.ops),
-                  match.logits, Value(), Value(), used, match.attrs);
-    if (failed(gate))
-      return;
-    ExpertLayer layer{tokens, gate->getExperts(), gate->getWeights(),
-                      experts.ffns, "DeepSpeed's dense form"};
-    FailureOr<Value> result = buildExpertLayer(builder, op.getLoc(), layer);
-    if (failed(result))
-      return;
-    if (match.drawsAtRandom)
-      mlir::remark::analysis(
-          op.getLoc(),
-          mlir::remark::RemarkOpts::name("random").category("moe-recognize"))
-          << "random token selection is replaced: the lowest tokens survive";
-    op.getResult().replaceAllUsesWith(
-        convertTo(builder, op.getLoc(), *result, op.getType()));
-  }
-};
-
 class RecognizeDeepSpeed
     : public impl::RecognizeDeepSpeedPassBase<RecognizeDeepSpeed> {
   void runOnOperation() override {
-    SmallVector<MatmulOp> products;
-    getOperation().walk([&](MatmulOp op) { products.push_back(op); });
-    for (MatmulOp product : products)
-      DenseLayerRewriter(product).run();
+    SmallVector<Operation *> ends;
+    getOperation().walk([&](Operation *op) {
+      if (isa<MatmulOp, ReduceOp>(op))
+        ends.push_back(op);
+    });
+    for (Operation *end : ends) {
+      if (auto product = dyn_cast<MatmulOp>(end))
+        rewriteDenseLayer(product);
+      else
+        rewriteIndexLayer(cast<ReduceOp>(end));
+    }
     eraseDeadOps(getOperation());
   }
 };
-
 } // namespace
 } // namespace moe::pass

@@ -83,13 +83,12 @@ struct ExpertTerm {
 };
 
 std::optional<ExpertTerm> matchTerm(Value value) {
-  auto product = matchBinary(stripCasts(stripReshapes(value)), BinaryKind::Mul);
+  auto product = matchBinary(stripReshapesAndCasts(value), BinaryKind::Mul);
   if (!product)
     return std::nullopt;
   for (auto [output, factor] : {*product, ValuePair{product->b, product->a}}) {
     auto weight = matchMaskedWeight(factor);
-    auto ffn =
-        weight ? matchFfn(stripCasts(stripReshapes(output))) : std::nullopt;
+    auto ffn = weight ? matchFfn(stripReshapesAndCasts(output)) : std::nullopt;
     if (ffn && !ffn->w2.experts)
       return ExpertTerm{*weight, *ffn};
   }
