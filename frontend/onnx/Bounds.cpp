@@ -41,6 +41,9 @@ private:
   MaybeBound computeUnary(UnaryOp op, unsigned depth);
   MaybeBound computeBinary(BinaryOp op, unsigned depth);
   MaybeBound computeReduce(ReduceOp op, unsigned depth);
+  MaybeBound computeCumsum(CumsumOp op, unsigned depth);
+  MaybeBound computeScatter(ScatterKind kind, Value data, Value updates,
+                            unsigned depth);
   /// The largest of the bounds of all values.
   MaybeBound largest(ValueRange values, unsigned depth);
 
@@ -204,6 +207,37 @@ MaybeBound BoundFinder::computeReduce(ReduceOp op, unsigned depth) {
   return x;
 }
 
+MaybeBound BoundFinder::computeScatter(ScatterKind kind, Value data,
+                                       Value updates, unsigned depth) {
+  MaybeBound x = find(data, depth + 1), y = find(updates, depth + 1);
+  if (kind == ScatterKind::None || kind == ScatterKind::Max)
+    return largest({data, updates}, depth);
+  if (kind != ScatterKind::Add || !x || !y || x->denominator != 1 ||
+      y->denominator != 1 || !y->isNonNegative)
+    return std::nullopt;
+  // All updates may go to one place.
+  return Bound{x->numerator + y->numerator * product(getDims(updates)), 1,
+               x->isNonNegative};
+}
+
+MaybeBound BoundFinder::computeCumsum(CumsumOp op, unsigned depth) {
+  MaybeBound x = find(op.getX(), depth + 1);
+  if (!x || !x->isNonNegative)
+    return std::nullopt;
+  // Of a histogram, all counts together are no more than what was counted,
+  // which is the bound of one count.
+  Value counted = op.getX();
+  while (auto cast = counted.getDefiningOp<CastOp>())
+    counted = cast.getX();
+  if (auto scatter = counted.getDefiningOp<ScatterElementsOp>())
+    if (MaybeBound start = find(scatter.getData(), depth + 1);
+        start && start->numerator == DimExpr(0) &&
+        scatter.getKind() == ScatterKind::Add)
+      return x;
+  x->numerator = x->numerator * getDim(op.getX(), op.getAxis());
+  return x;
+}
+
 MaybeBound BoundFinder::compute(Operation *op, Value value, unsigned depth) {
   return TypeSwitch<Operation *, MaybeBound>(op)
       .Case([&](ConstantOp op) { return boundOfConstant(op.getValue()); })
@@ -221,10 +255,13 @@ MaybeBound BoundFinder::compute(Operation *op, Value value, unsigned depth) {
       })
       .Case([&](ConcatOp op) { return largest(op.getInputs(), depth); })
       .Case([&](OneHotOp op) { return find(op.getValues(), depth + 1); })
-      .Case([&](ScatterElementsOp op) -> MaybeBound {
-        if (op.getKind() != ScatterKind::None)
-          return std::nullopt;
-        return largest({op.getData(), op.getUpdates()}, depth);
+      .Case([&](ScatterElementsOp op) {
+        return computeScatter(op.getKind(), op.getData(), op.getUpdates(),
+                              depth);
+      })
+      .Case([&](ScatterNdOp op) {
+        return computeScatter(op.getKind(), op.getData(), op.getUpdates(),
+                              depth);
       })
       .Case([&](ArgReduceOp op) {
         DimExpr size = getDim(op.getX(), op.getAxis());
@@ -235,12 +272,22 @@ MaybeBound BoundFinder::compute(Operation *op, Value value, unsigned depth) {
           return Bound{getDim(op.getX(), op.getAxis()), 1, true};
         return find(op.getX(), depth + 1);
       })
-      .Case([&](CumsumOp op) -> MaybeBound {
-        MaybeBound x = find(op.getX(), depth + 1);
-        if (!x || !x->isNonNegative)
+      .Case([&](IotaOp op) -> MaybeBound {
+        DimExpr start = op.getStart().getDim(0);
+        DimExpr count = getDim(op.getResult(), 0);
+        int64_t step = op.getStep();
+        if (step < 0)
+          return Bound{start, 1, false};
+        return Bound{start + count * DimExpr(step), 1, isNonNegative(start)};
+      })
+      .Case([&](RangeOp op) { return find(op.getLimit(), depth + 1); })
+      .Case([&](CumsumOp op) { return computeCumsum(op, depth); })
+      .Case([&](ParamOp op) -> MaybeBound {
+        if (op.getValue().getKind().getValue() != "fill")
           return std::nullopt;
-        x->numerator = x->numerator * getDim(op.getX(), op.getAxis());
-        return x;
+        auto number = dyn_cast<FloatAttr>(op.getValue().getValue());
+        return number ? MaybeBound(fromDouble(number.getValueAsDouble()))
+                      : std::nullopt;
       })
       .Case([&](SoftmaxOp op) -> MaybeBound {
         if (op.getLog())
@@ -265,6 +312,11 @@ MaybeBound BoundFinder::find(Value value, unsigned depth) {
   MaybeBound bound = compute(op, value, depth);
   known[value] = bound;
   return bound;
+}
+
+bool isNonNegative(Value value) {
+  MaybeBound bound = BoundFinder().find(value);
+  return bound && bound->isNonNegative;
 }
 
 std::optional<DimExpr> upperBound(Value value) {

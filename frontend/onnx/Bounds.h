@@ -25,6 +25,8 @@ namespace moe::onnx_import {
 ///
 /// The 1 makes up for the rounding of floats. Nothing if there is none.
 std::optional<DimExpr> upperBound(mlir::Value value);
+/// True if the operations show that no element is negative.
+bool isNonNegative(mlir::Value value);
 
 } // namespace moe::onnx_import
 

@@ -38,6 +38,15 @@ static std::optional<SizeElements> gatherElements(NodeContext &n) {
   return picked;
 }
 
+/// An element of 0, 1, 2 ... by a constant index.
+static std::optional<DimExpr> pickCounted(NodeContext &n, int64_t index) {
+  auto iota = n.input(0).ir ? n.input(0).ir.getDefiningOp<IotaOp>() : IotaOp();
+  if (!iota)
+    return std::nullopt;
+  DimExpr at = index < 0 ? n.dim(0, 0) + DimExpr(index) : DimExpr(index);
+  return iota.getStart().getDim(0) + at * DimExpr(iota.getStep());
+}
+
 /// One slice of the data by a constant index: no gather is needed.
 static FailureOr<Value> pickOne(NodeContext &n, int64_t index, int64_t axis) {
   DimExpr size = n.dim(0, axis);
@@ -62,6 +71,10 @@ LogicalResult buildGather(NodeContext &n) {
   }
   std::optional<double> index = n.constantNumber(1);
   if (index && n.rank(1) == 0) {
+    if (std::optional<DimExpr> element =
+            pickCounted(n, static_cast<int64_t>(*index)))
+      return n.setElements(0, getTensorType(n.elementType(0), {}), {*element}),
+             success();
     FailureOr<Value> picked = pickOne(n, static_cast<int64_t>(*index), *axis);
     if (failed(picked))
       return failure();

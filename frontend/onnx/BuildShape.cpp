@@ -147,13 +147,40 @@ static DimExpr countSteps(const DimExpr &start, const DimExpr &limit,
   return DimExpr::ceilDiv(distance, DimExpr(delta > 0 ? delta : -delta));
 }
 
-/// A range of constant floats.
+/// A float that is a constant integer or a size.
+static std::optional<DimExpr> wholeFloat(NodeContext &n, unsigned i) {
+  if (std::optional<double> number = n.constantNumber(i)) {
+    bool isWhole = std::abs(*number) < 1e15 && *number == std::floor(*number);
+    return isWhole ? std::optional(DimExpr(static_cast<int64_t>(*number)))
+                   : std::nullopt;
+  }
+  auto cast = n.value(i).getDefiningOp<CastOp>();
+  auto shape = cast ? cast.getX().getDefiningOp<ShapeOp>() : ShapeOp();
+  return shape ? std::optional(shape.getDims().getDim(0)) : std::nullopt;
+}
+
+static LogicalResult setIota(NodeContext &n, const DimExpr &start,
+                             const DimExpr &limit, const DimExpr &delta) {
+  std::optional<int64_t> step = delta.constantValue();
+  if (!step || *step == 0 || *step == INT64_MIN)
+    return n.unsupported("delta is " + delta.toString() +
+                         ", expected a constant other than 0");
+  n.set(0, n.iota(start, countSteps(start, limit, *step), n.elementType(0),
+                  *step));
+  return success();
+}
+
+/// A range of floats: of whole numbers, or of any constants.
 static LogicalResult buildFloatRange(NodeContext &n) {
+  std::optional<DimExpr> first = wholeFloat(n, 0), last = wholeFloat(n, 1),
+                         by = wholeFloat(n, 2);
+  if (first && last && by)
+    return setIota(n, *first, *last, *by);
   std::optional<double> start = n.constantNumber(0),
                         limit = n.constantNumber(1),
                         delta = n.constantNumber(2);
   if (!start || !limit || !delta || *delta == 0)
-    return n.unsupported("bounds of floats are not constants");
+    return n.unsupported("bounds of floats are neither constants nor sizes");
   double count = std::max(std::ceil((*limit - *start) / *delta), 0.0);
   if (!(count < 1e9))
     return n.invalid("has too many elements");
@@ -168,20 +195,13 @@ static LogicalResult buildFloatRange(NodeContext &n) {
 /// A range whose bounds only a run can tell.
 static LogicalResult buildDataRange(NodeContext &n) {
   std::optional<double> delta = n.constantNumber(2);
-  std::optional<SizeElements> start = knownElements(n.input(0));
   std::optional<DimExpr> bound = upperBound(n.value(1));
-  bool startsAbove0 = start && start->size() == 1 && start->front().isKnown() &&
-                      isNonNegative(start->front().expr);
-  if (!delta || *delta < 1 || !startsAbove0 || !bound)
+  if (!delta || *delta < 1 || !isNonNegative(n.value(0)) || !bound)
     return n.unsupported("its length is known only at run time and has no "
                          "bound");
   DimExpr symbol = n.newDataSymbol(*bound);
-  auto range =
-      n.createTypedOp<RangeOp>(getTensorType(n.elementType(0), {symbol}),
-                               n.value(0), n.value(1), n.value(2));
-  if (failed(range))
-    return failure();
-  n.set(0, range->getResult());
+  n.set(0, n.createTyped<RangeOp>(getTensorType(n.elementType(0), {symbol}),
+                                  n.value(0), n.value(1), n.value(2)));
   return success();
 }
 
@@ -200,13 +220,7 @@ LogicalResult buildRange(NodeContext &n) {
       return buildDataRange(n);
     bounds.push_back(*size);
   }
-  std::optional<int64_t> delta = bounds[2].constantValue();
-  if (!delta || *delta == 0 || *delta == INT64_MIN)
-    return n.unsupported("delta is " + bounds[2].toString() +
-                         ", expected a constant other than 0");
-  n.set(0, n.iota(bounds[0], countSteps(bounds[0], bounds[1], *delta),
-                  n.elementType(0), *delta));
-  return success();
+  return setIota(n, bounds[0], bounds[1], bounds[2]);
 }
 
 } // namespace moe::onnx_import

@@ -11,7 +11,7 @@
 // where exporters always mean the simple case, and then a run checks that it is
 // the one:
 //
-//   x[-1:]         there is an element           (the last token)
+//   x[-1:], x[:1]  there is an element           (the last, the first token)
 //   x[:seq]        seq is at most the size       (a table of positions)
 //   x[total-seq:]  the difference is not negative
 //
@@ -49,13 +49,16 @@ static DimExpr clampBound(NodeContext &n, DimExpr bound, const DimExpr &size) {
       return DimExpr::max(size + bound, DimExpr(0));
     return size + bound;
   }
+  // x[-seq:] counts from the end.
+  if (!value && isNonNegative(DimExpr(0) - bound))
+    bound = size + bound;
   if (!value)
     n.assumeAtLeast(bound, DimExpr(0));
   if (isAtLeast(size, bound))
     return bound;
   if (isAtLeast(bound, size))
     return size;
-  if (value)
+  if (value && *value > 1)
     return DimExpr::min(bound, size);
   n.assumeAtLeast(size, bound);
   return bound;

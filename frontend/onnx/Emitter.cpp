@@ -63,6 +63,9 @@ Value Emitter::placeholder() {
 bool Emitter::tryUnify(const DimExpr &a, const DimExpr &b) {
   if (a == b)
     return true;
+  if (getenv("DBG"))
+    llvm::errs() << "DEMAND " << place << " " << a.toString()
+                 << " == " << b.toString() << "\n";
   if (!hasFailed() && !(a - b).isConstant() && state.symbols.demandEqual(a, b))
     state.restart = true;
   return false;

@@ -135,6 +135,12 @@ static bool isConstantLeaf(const TensorData &data, Type elementType) {
          (isa<IntegerType>(elementType) || data.numElements == 1);
 }
 
+// Counters that start at zero say how large they can get; weights do not.
+static bool isZeros(const TensorData &data) {
+  return data.bytes && !data.bytes->empty() &&
+         llvm::all_of(*data.bytes, [](char byte) { return byte == 0; });
+}
+
 static DenseElementsAttr denseOf(const TensorData &data,
                                  RankedTensorType type) {
   if (type.getElementType().isInteger(1)) {
@@ -185,7 +191,9 @@ ImportValue *GraphImporter::importTensor(const onnx::TensorProto &tensor,
     value.leaf = denseOf(*data, value.type);
     return &value;
   }
-  if (data->inFile()) {
+  if (isZeros(*data)) {
+    value.leaf = paramZeros(value.type);
+  } else if (data->inFile()) {
     value.leaf = paramFile(data->file, data->offset, data->length,
                            data->isVarint, value.type);
   } else if (data->numBytes <= 1024) {

@@ -175,7 +175,8 @@ bool InputSymbols::demandEqual(const DimExpr &a, const DimExpr &b) {
     for (const DimExpr &value : {unit - difference, unit + difference}) {
       if (value.symbols().count(symbol))
         continue;
-      if (value.constantValue().value_or(0) < 0)
+      // No file means that an input is always empty.
+      if (value.constantValue().value_or(1) < 1)
         continue;
       if (best.empty() || rank(symbol, value) > rank(best, bestValue)) {
         best = symbol;

@@ -33,6 +33,11 @@ ParamAttr paramFile(StringRef file, uint64_t offset, uint64_t length,
               StringAttr::get(type.getContext(), file));
 }
 
+ParamAttr paramZeros(RankedTensorType type) {
+  return make("fill", type, {}, {}, {},
+              FloatAttr::get(type.getElementType(), 0.0));
+}
+
 ParamAttr paramInline(DenseElementsAttr value) {
   return make("inline", cast<RankedTensorType>(value.getType()), {}, {}, {},
               value);

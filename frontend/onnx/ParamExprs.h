@@ -22,6 +22,8 @@ namespace moe::onnx_import {
 dialect::ParamAttr paramFile(llvm::StringRef file, uint64_t offset,
                              uint64_t length, bool isVarint,
                              mlir::RankedTensorType type);
+/// Every element is 0; of floats.
+dialect::ParamAttr paramZeros(mlir::RankedTensorType type);
 dialect::ParamAttr paramInline(mlir::DenseElementsAttr value);
 dialect::ParamAttr paramSlice(dialect::ParamAttr x,
                               llvm::ArrayRef<int64_t> starts,
