@@ -89,9 +89,9 @@ void PlaceExperts::report(ExpertsOp op, int64_t numExperts) {
                   .str();
     return;
   }
-  remark << llvm::formatv("{0} experts replicated whole over {1} ranks",
-                          numExperts, ranks.getValue())
+  remark << llvm::formatv("{0} experts replicated whole over {1} ranks{2}",
+                          numExperts, ranks.getValue(),
+                          reduceExact ? ""
+                                      : "; expert slicing is not implemented")
                 .str();
-  if (!reduceExact)
-    remark << "; expert slicing is not implemented";
 }

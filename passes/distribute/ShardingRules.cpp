@@ -125,8 +125,7 @@ static Rule chooseMatmul(MatmulOp op, ArrayRef<Sharding> in) {
     sharding = in[1].at(in[1].axis + rank - rhsRank);
   else
     return std::nullopt;
-  for (auto [i, value] :
-       llvm::enumerate(ValueRange{op.getLhs(), op.getRhs()})) {
+  for (auto [i, value] : {std::pair(0, op.getLhs()), {1, op.getRhs()}}) {
     int axis = sharding.axis - (rank - rankOf(value));
     if (axis >= 0 && !isOne(value, axis))
       rule.operands[i] = sharding.at(axis);

@@ -8,6 +8,7 @@
 #include "passes/lower/LayerInfo.h"
 
 #include "dialect/moe/MoeTypes.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -18,6 +19,12 @@ using namespace moe::pass;
 //===----------------------------------------------------------------------===//
 // Words
 //===----------------------------------------------------------------------===//
+
+static std::string shortest(const APFloat &value) {
+  SmallString<16> text;
+  value.toString(text, /*FormatPrecision=*/6);
+  return text.str().str();
+}
 
 static std::string describeRouter(GateOp gate) {
   std::string text = stringifyRouterScore(gate.getScore()).str();
@@ -36,7 +43,7 @@ static std::string describeRouter(GateOp gate) {
   if (gate.getNormalize() != Normalize::None)
     text += ", normalized";
   if (gate.getScale().convertToFloat() != 1.0f)
-    text += llvm::formatv(", times {0}", gate.getScale().convertToFloat());
+    text += llvm::formatv(", times {0}", shortest(gate.getScale()));
   if (gate.getExpertScale())
     text += ", scaled by expert";
   return text;
@@ -63,10 +70,9 @@ static StringRef describeDropping(DropPolicy policy) {
 static std::string describeCapacity(GateOp gate) {
   if (gate.getDropPolicy() == DropPolicy::None)
     return "none";
-  return llvm::formatv("factor {0}, at least {1}, keeps {2}",
-                       gate.getCapacityFactor().convertToFloat(),
-                       gate.getMinCapacity(),
-                       describeDropping(gate.getDropPolicy()));
+  return llvm::formatv(
+      "factor {0}, at least {1}, keeps {2}", shortest(gate.getCapacityFactor()),
+      gate.getMinCapacity(), describeDropping(gate.getDropPolicy()));
 }
 
 //===----------------------------------------------------------------------===//
