@@ -85,7 +85,9 @@ static bool isTokenCount(Value value, const DimExpr &tokens) {
   if (auto constant = getScalar(value))
     return DimExpr(static_cast<int64_t>(*constant)) == tokens;
   auto shape = stripViewsAndCasts(value).getDefiningOp<ShapeOp>();
-  return shape && shape.getDims().getDims() == ArrayRef<DimExpr>{tokens};
+  return shape &&
+         llvm::all_of(shape.getDims().getDims(),
+                      [&](const DimExpr &dim) { return dim == tokens; });
 }
 
 /// True if `value` counts the tokens once for each of k choices.
