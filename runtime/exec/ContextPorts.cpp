@@ -123,10 +123,8 @@ Status Context::Impl::takeMissing(int port, bool keepState) {
 /// Values of the other symbols as rank 0 has them, data symbols at their
 /// bounds: for the sizes of outputs.
 Status Context::Impl::boundOtherSymbols() {
-  for (size_t i = 0; i < values.size(); ++i) {
+  for (int i : executable->derivedSymbols) {
     const plan::SymbolT &symbol = *program.symbols[i];
-    if (symbol.kind == plan::SymbolKind_Input)
-      continue;
     bool isLocal = symbol.kind == plan::SymbolKind_LocalPart;
     MOE_ASSIGN_OR_RETURN(values[i],
                          executable->exprs.evaluate(

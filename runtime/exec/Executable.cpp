@@ -32,6 +32,7 @@ Executable::create(std::shared_ptr<const plan::ProgramT> program,
   result->steps.resize(result->numSteps());
   for (int step = 0; step < result->numSteps(); ++step)
     result->resolveStep(step);
+  result->orderSymbols();
   result->findDataSymbols();
   MOE_RETURN_IF_ERROR(result->resolvePorts());
   result->resolveSymbols();
@@ -117,6 +118,15 @@ void Executable::resolveStep(int index) {
     buffers[operands[slot]].slots.push_back(slot);
     noteUse(operands[slot], index);
   }
+}
+
+// A part is a part of input symbols; a bound may use both.
+void Executable::orderSymbols() {
+  for (plan::SymbolKind kind :
+       {plan::SymbolKind_LocalPart, plan::SymbolKind_Data})
+    for (size_t i = 0; i < program->symbols.size(); ++i)
+      if (program->symbols[i]->kind == kind)
+        derivedSymbols.push_back(i);
 }
 
 void Executable::findDataSymbols() {

@@ -112,6 +112,8 @@ public:
   std::vector<BufferInfo> buffers;
   /// Buffers, bases before views.
   std::vector<uint32_t> order;
+  /// The symbols that are no input symbols, each after those that it needs.
+  std::vector<int> derivedSymbols;
   std::vector<SymbolInfo> symbols;
   std::vector<StepInfo> steps;
   /// Buffers of all operands of all steps, -1 for an absent one.
@@ -123,6 +125,7 @@ private:
   void resolveBuffers();
   void resolveStep(int step);
   void noteUse(int buffer, int step);
+  void orderSymbols();
   void findDataSymbols();
   Status resolvePorts();
   void resolveSymbols();

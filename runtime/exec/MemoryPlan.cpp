@@ -79,10 +79,8 @@ private:
 
 Status Planner::findMaxima(std::span<const int64_t> inputMaxima) {
   maxima.assign(inputMaxima.begin(), inputMaxima.end());
-  for (size_t i = 0; i < maxima.size(); ++i) {
+  for (int i : executable.derivedSymbols) {
     const plan::SymbolT &symbol = *program.symbols[i];
-    if (symbol.kind == plan::SymbolKind_Input)
-      continue;
     bool isLocal = symbol.kind == plan::SymbolKind_LocalPart;
     MOE_ASSIGN_OR_RETURN(int64_t value,
                          bound(isLocal ? symbol.whole : symbol.bound));

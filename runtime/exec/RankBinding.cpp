@@ -45,28 +45,21 @@ void RankRunner::setSymbol(int symbol, int64_t value) {
   }
 }
 
-// Parts are parts of input symbols, and bounds may use both: whatever the order
-// in the plan, a symbol is bound after those that it needs.
 Status RankRunner::bindSymbols(std::span<const int64_t> inputSymbols) {
-  auto bindAll = [&](plan::SymbolKind kind, auto &&bindOne) -> Status {
-    for (size_t i = 0; i < symbolValues.size(); ++i)
-      if (program.symbols[i]->kind == kind)
-        MOE_RETURN_IF_ERROR(bindOne(i));
-    return Status::ok();
-  };
-  MOE_RETURN_IF_ERROR(bindAll(plan::SymbolKind_Input, [&](size_t i) {
-    setSymbol(i, inputSymbols[i]);
-    return Status::ok();
-  }));
-  MOE_RETURN_IF_ERROR(bindAll(plan::SymbolKind_LocalPart,
-                              [&](size_t i) { return bindLocalPart(i); }));
-  return bindAll(plan::SymbolKind_Data, [&](size_t i) -> Status {
+  for (size_t i = 0; i < symbolValues.size(); ++i)
+    if (program.symbols[i]->kind == plan::SymbolKind_Input)
+      setSymbol(i, inputSymbols[i]);
+  for (int i : executable->derivedSymbols) {
+    const plan::SymbolT &symbol = *program.symbols[i];
+    if (symbol.kind == plan::SymbolKind_LocalPart) {
+      MOE_RETURN_IF_ERROR(bindLocalPart(i));
+      continue;
+    }
     MOE_ASSIGN_OR_RETURN(
-        int64_t bound,
-        executable->exprs.evaluate(program.symbols[i]->bound, symbolValues));
+        int64_t bound, executable->exprs.evaluate(symbol.bound, symbolValues));
     setSymbol(i, bound);
-    return Status::ok();
-  });
+  }
+  return Status::ok();
 }
 
 Status RankRunner::bindLocalPart(int index) {
