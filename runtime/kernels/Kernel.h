@@ -1,4 +1,4 @@
-//===- Kernel.h - What runs a step -------------------------------*- C++ -*-===//
+//===- Kernel.h - What runs a step ------------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

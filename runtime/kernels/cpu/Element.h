@@ -1,5 +1,4 @@
-//===- Element.h - Types of elements for plain kernels -----------*- C++
-//-*-===//
+//===- Element.h - Types of elements for plain kernels ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

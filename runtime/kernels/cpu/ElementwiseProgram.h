@@ -1,5 +1,4 @@
-//===- ElementwiseProgram.h - A program of one element -----------*- C++
-//-*-===//
+//===- ElementwiseProgram.h - A program of one element ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Ffn.h - The products of one feed-forward network ----------*- C++
-//-*-===//
+//===- Ffn.h - The products of one feed-forward network ---------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

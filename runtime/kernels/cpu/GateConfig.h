@@ -1,5 +1,4 @@
-//===- GateConfig.h - The attributes of moe.gate -----------------*- C++
-//-*-===//
+//===- GateConfig.h - The attributes of moe.gate ----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

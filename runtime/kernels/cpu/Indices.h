@@ -1,5 +1,4 @@
-//===- Indices.h - Index operands of gather and scatter ----------*- C++
-//-*-===//
+//===- Indices.h - Index operands of gather and scatter ---------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Isa.h - What is compiled once per instruction set ---------*- C++
-//-*-===//
+//===- Isa.h - What is compiled once per instruction set --------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Kernels.h - Registration of the kernels for CPUs ----------*- C++
-//-*-===//
+//===- Kernels.h - Registration of the kernels for CPUs ---------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

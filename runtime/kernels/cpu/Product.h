@@ -1,5 +1,4 @@
-//===- Product.h - Matrices as the f32 products read them --------*- C++
-//-*-===//
+//===- Product.h - Matrices as the f32 products read them -------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

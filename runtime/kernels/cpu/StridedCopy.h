@@ -1,5 +1,4 @@
-//===- StridedCopy.h - Elements from one view to another ---------*- C++
-//-*-===//
+//===- StridedCopy.h - Elements from one view to another --------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Support.h - What kernels for CPUs share -------------------*- C++
-//-*-===//
+//===- Support.h - What kernels for CPUs share ------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

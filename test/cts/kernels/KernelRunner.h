@@ -1,5 +1,4 @@
-//===- KernelRunner.h - One step on given tensors ----------------*- C++
-//-*-===//
+//===- KernelRunner.h - One step on given tensors ---------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Convert.h - Elements of memory and of registers -----------*- C++
-//-*-===//
+//===- Convert.h - Elements of memory and of registers ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

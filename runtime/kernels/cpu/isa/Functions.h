@@ -1,5 +1,4 @@
-//===- Functions.h - The functions of one instruction set --------*- C++
-//-*-===//
+//===- Functions.h - The functions of one instruction set -------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

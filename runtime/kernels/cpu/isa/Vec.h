@@ -1,5 +1,4 @@
-//===- Vec.h - Vectors of eight floats ---------------------------*- C++
-//-*-===//
+//===- Vec.h - Vectors of eight floats --------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
