@@ -34,9 +34,10 @@ protected:
   void expectCode(const Outcome &outcome, const std::set<int> &codes) {
     EXPECT_TRUE(codes.contains(outcome.exitCode))
         << "exit code " << outcome.exitCode << ": " << outcome.errors;
-    if (outcome.exitCode != 0)
+    if (outcome.exitCode != 0) {
       EXPECT_NE(outcome.errors.find("error"), std::string::npos)
           << outcome.errors;
+    }
   }
 
   /// Compiles damaged bytes; a compile that fails leaves no file behind.
@@ -50,8 +51,9 @@ protected:
                 {scratch.path / "model.onnx", "-o", folder / "model.moeplan"},
                 scratch.path);
     expectCode(outcome, codes);
-    if (outcome.exitCode != 0)
+    if (outcome.exitCode != 0) {
       EXPECT_TRUE(fs::is_empty(folder));
+    }
   }
 
   std::string compiledPlan() {
@@ -120,8 +122,9 @@ TEST_F(HostileFilesTest, DamagedInputs) {
                               scratch.path);
     // A flip in a field that nobody reads, such as a time stamp, is harmless.
     expectCode(outcome, i < 20 ? std::set<int>{7} : std::set<int>{0, 2, 7});
-    if (outcome.exitCode != 0)
+    if (outcome.exitCode != 0) {
       EXPECT_FALSE(fs::exists(outputs));
+    }
     fs::remove(outputs);
   }
 }

@@ -168,7 +168,7 @@ TEST_F(PromisesTest, GreedyTextIsTheReferences) {
       json found = json::parse(outcome.output);
       EXPECT_EQ(found["prompt_ids"], reference["prompt_ids"]);
       EXPECT_EQ(found["ids"], reference["generated_ids"]) << model;
-      EXPECT_EQ(found["text"], reference["text"]) << model;
+      EXPECT_EQ(found["text"], reference["generated_text"]) << model;
     }
   }
 }
