@@ -22,6 +22,14 @@ class Moe_ModulePass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 // recognize
 //===----------------------------------------------------------------------===//
 
+def UnifySymbolsPass : Moe_ModulePass<"moe-unify-symbols"> {
+  let summary = "one symbol for sizes that the graph needs to be equal";
+  let description = [{
+    Where indices that count to n read along a dimension of size m, m is n: the
+    symbol m is replaced everywhere, and the run checks the inputs.
+  }];
+}
+
 def RecognizeCachePass : Moe_ModulePass<"moe-recognize-cache"> {
   let summary = "finds the key-value caches of a generation model";
   let description = [{
@@ -63,6 +71,10 @@ def RecognizeBatchedPass : Moe_ModulePass<"moe-recognize-batched"> {
 
 def RecognizeMaskedPass : Moe_ModulePass<"moe-recognize-masked"> {
   let summary = "finds experts that run on all tokens and are masked";
+}
+
+def RecognizeStackedPass : Moe_ModulePass<"moe-recognize-stacked"> {
+  let summary = "finds experts that run on all tokens as one batch";
 }
 
 def RecognizeSharedPass : Moe_ModulePass<"moe-recognize-shared"> {

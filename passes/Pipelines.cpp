@@ -25,6 +25,9 @@ void buildRecognizePipeline(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 
+  // Before anything compares sizes.
+  pm.addPass(createUnifySymbolsPass());
+
   // One form for each activation, norm and biased product: the recognizers
   // know no other.
   pm.addPass(createCanonicalizeTensorPass());
@@ -42,6 +45,7 @@ void buildRecognizePipeline(OpPassManager &pm) {
   pm.addPass(createRecognizeGatePass());
   pm.addPass(createRecognizeBatchedPass());
   pm.addPass(createRecognizeMaskedPass());
+  pm.addPass(createRecognizeStackedPass());
 
   // Last, because whatever is left of FFNs then is dense.
   pm.addPass(createRecognizeSharedPass());

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/optimize/CanonicalForms.h"
+#include "passes/recognize/CountedIndex.h"
 #include "passes/recognize/Match.h"
-#include "passes/recognize/View.h"
 
 #include "mlir/IR/PatternMatch.h"
 
@@ -48,29 +48,6 @@ private:
   }
 };
 
-/// The dimension of `index` along which it counts 0, 1, .. size - 1, if all
-/// other dimensions repeat that.
-std::optional<size_t> countedDimension(Value index, const DimExpr &size) {
-  View view = View::trace(index, /*throughCasts=*/true);
-  auto iota = view.root.getDefiningOp<IotaOp>();
-  if (!iota || iota.getStep() != 1 || iota.getStart().getDim(0) != DimExpr(0) ||
-      getDim(view.root, 0) != size)
-    return std::nullopt;
-  std::optional<size_t> counted;
-  for (auto [i, factors] : llvm::enumerate(view.dims)) {
-    if (factors == wholeAxis(view.root, 0) && !factors.empty()) {
-      if (counted)
-        return std::nullopt;
-      counted = i;
-    } else if (llvm::any_of(factors, [](const Factor &factor) {
-                 return !factor.isRepeated();
-               })) {
-      return std::nullopt;
-    }
-  }
-  return counted;
-}
-
 // Pattern: gather_nd(x, (i, j)) -> broadcast(reshape(x))
 //          [i and j count along two dimensions of the result, in order]
 struct CountedGatherNd : OpRewritePattern<GatherNdOp> {
@@ -78,28 +55,19 @@ struct CountedGatherNd : OpRewritePattern<GatherNdOp> {
 
   LogicalResult matchAndRewrite(GatherNdOp op,
                                 PatternRewriter &rewriter) const override {
-    auto tuples = op.getIndices().getDefiningOp<ConcatOp>();
-    Dims data = getDims(op.getData());
-    Dims result = getDims(op.getResult());
-    int64_t last = getTensorType(op.getIndices()).getRank() - 1;
-    if (op.getBatchDims() != 0 || !tuples ||
-        static_cast<int64_t>(tuples.getAxis()) != last ||
-        tuples.getInputs().size() > data.size())
+    auto entries = matchCountedTuples(op);
+    if (!entries)
       return failure();
+    Dims data = getDims(op.getData());
     // Dimensions of size 1 wherever no index counts.
-    Dims spread(last, DimExpr(1));
-    std::optional<size_t> previous;
-    for (auto [axis, index] : llvm::enumerate(tuples.getInputs())) {
-      if (getDim(index, last) != DimExpr(1))
+    Dims spread(getTensorType(op.getIndices()).getRank() - 1, DimExpr(1));
+    for (auto [axis, entry] : llvm::enumerate(*entries)) {
+      if (entry.size != data[axis])
         return failure();
-      auto counted = countedDimension(index, data[axis]);
-      if (!counted || (previous && *counted <= *previous))
-        return failure();
-      spread[*counted] = data[axis];
-      previous = counted;
+      spread[entry.dimension] = data[axis];
     }
-    spread.append(data.begin() + tuples.getInputs().size(), data.end());
-    if (!broadcastsTo(spread, result))
+    spread.append(data.begin() + entries->size(), data.end());
+    if (!broadcastsTo(spread, getDims(op.getResult())))
       return failure();
     Value value = reshapeTo(rewriter, op.getLoc(), op.getData(), spread);
     if (value.getType() != op.getType())

@@ -25,9 +25,13 @@ namespace moe::pass {
 // Weights
 //===----------------------------------------------------------------------===//
 
-/// The expression of a weight as [.., in, out].
-static ParamAttr canonicalWeight(const WeightRef &weight) {
+/// The expression of a matrix as [.., in, out], of a stacked bias as [E, out].
+static ParamAttr canonicalWeight(const WeightRef &weight, bool isBias) {
   ParamAttr value = ParamOp(weight.param).getValue();
+  if (isBias && weight.isStacked) {
+    ArrayRef<int64_t> shape = value.getType().getShape();
+    return param::reshape(value, {shape.front(), shape.back()});
+  }
   if (!weight.isTransposed)
     return value;
   int64_t rank = value.getType().getRank();
@@ -71,7 +75,7 @@ public:
     SmallVector<WeightRef> weights;
     for (const FfnMatch &ffn : ffns)
       weights.push_back(ffn.*member);
-    return create(weights, join(weights));
+    return create(weights, join(weights, isBias(member)));
   }
 
   /// The first or second half of the columns.
@@ -79,7 +83,7 @@ public:
     if (!(ffns.front().*member))
       return Value();
     WeightRef weight = ffns.front().*member;
-    ParamAttr whole = join({weight});
+    ParamAttr whole = join({weight}, isBias(member));
     SmallVector<int64_t> sizes(whole.getType().getShape());
     SmallVector<int64_t> starts(sizes.size(), 0), steps(sizes.size(), 1);
     sizes.back() /= 2;
@@ -91,10 +95,15 @@ private:
   OpBuilder &builder;
   ArrayRef<FfnMatch> ffns;
 
-  static ParamAttr join(ArrayRef<WeightRef> weights) {
+  static bool isBias(WeightRef FfnMatch::*member) {
+    return member == &FfnMatch::b1 || member == &FfnMatch::b2 ||
+           member == &FfnMatch::b3;
+  }
+
+  static ParamAttr join(ArrayRef<WeightRef> weights, bool isBias) {
     SmallVector<ParamAttr> values;
     for (const WeightRef &weight : weights)
-      values.push_back(canonicalWeight(weight));
+      values.push_back(canonicalWeight(weight, isBias));
     return values.size() == 1 ? values.front() : param::stack(values);
   }
 
@@ -137,7 +146,7 @@ static FfnOperands buildOperands(OpBuilder &builder, ArrayRef<FfnMatch> ffns) {
 //===----------------------------------------------------------------------===//
 
 int64_t ExpertLayer::numExperts() const {
-  if (ffns.size() > 1 || !ffns.front().w2.experts)
+  if (ffns.size() > 1 || ffns.front().w2.isDense())
     return ffns.size();
   return ParamOp(ffns.front().w2.param).getValue().getType().getDimSize(0);
 }
@@ -205,7 +214,8 @@ FailureOr<Value> buildExpertLayer(OpBuilder &builder, Location loc,
   auto dispatch = DispatchOp::create(
       builder, loc, getTensorType(element, {rows, tokens[1]}),
       getTensorType(i32, {DimExpr(numExperts)}), getTensorType(i32, choices),
-      layer.tokens, experts, Value(), builder.getI64IntegerAttr(numExperts));
+      layer.tokens, experts, layer.weighsInputs ? layer.weights : Value(),
+      builder.getI64IntegerAttr(numExperts));
 
   FfnOperands ffn = buildOperands(builder, layer.ffns);
   llvm::SetVector<Operation *> ops;
@@ -222,8 +232,9 @@ FailureOr<Value> buildExpertLayer(OpBuilder &builder, Location loc,
       builder.getF32FloatAttr(form.limit), PlacementAttr());
   if (failed(outputs))
     return failure();
-  auto combined = createChecked<CombineOp>(builder, loc, outputs->getResult(),
-                                           dispatch.getSlots(), layer.weights);
+  auto combined = createChecked<CombineOp>(
+      builder, loc, outputs->getResult(), dispatch.getSlots(),
+      layer.weighsInputs ? Value() : layer.weights);
   if (failed(combined))
     return failure();
   remarkLayer(loc, layer, *k);

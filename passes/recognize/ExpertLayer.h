@@ -27,6 +27,8 @@ struct ExpertLayer {
   mlir::Value experts;
   /// [T, k], floats; null for weights of 1.
   mlir::Value weights;
+  /// The weights multiply the inputs of the experts instead of their outputs.
+  bool weighsInputs = false;
   /// One entry for each expert, or one whose weights hold all experts.
   llvm::SmallVector<FfnMatch> ffns;
   /// "DeepSpeed, dense form": how the layer was written, for the remark.

@@ -39,7 +39,7 @@ std::optional<ExpertSlices> matchExpertSlices(Value value) {
     if (getDims(output)[slices.axis] != DimExpr(1))
       return std::nullopt;
     auto ffn = matchFfn(output);
-    if (!ffn || ffn->w2.experts ||
+    if (!ffn || !ffn->w2.isDense() ||
         (index > 0 && !ffn->hasFormOf(slices.ffns.front())))
       return std::nullopt;
     auto slice = stripReshapes(ffn->input).getDefiningOp<SliceOp>();

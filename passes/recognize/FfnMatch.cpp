@@ -41,19 +41,21 @@ static bool swapsLastTwo(TransposeOp transpose) {
   return rank >= 2 && permutation[rank - 2] == static_cast<int64_t>(rank - 1);
 }
 
-/// A parameter of `rank`, or one of rank + 1 of which axis 0 was gathered.
+/// A parameter of `rank`; one of rank + 1, stacked; or one of rank + 1 of which
+/// axis 0 was gathered.
 static std::optional<WeightRef> matchParamOrGather(Value value, int64_t rank) {
-  if (auto param = value.getDefiningOp<ParamOp>())
-    if (getTensorType(value).getRank() == rank)
-      return WeightRef{param, Value(), false};
+  if (auto param = value.getDefiningOp<ParamOp>()) {
+    int64_t found = getTensorType(value).getRank();
+    if (found == rank || found == rank + 1)
+      return WeightRef{param, Value(), false, found == rank + 1};
+  }
   auto gather = value.getDefiningOp<GatherOp>();
   if (!gather || gather.getAxis() != 0 || gather.getBatchDims() != 0)
     return std::nullopt;
   auto param = gather.getData().getDefiningOp<ParamOp>();
   if (!param || getTensorType(gather.getData()).getRank() != rank + 1)
     return std::nullopt;
-  return WeightRef{param, stripCasts(stripReshapes(gather.getIndices())),
-                   false};
+  return WeightRef{param, stripReshapesAndCasts(gather.getIndices())};
 }
 
 /// `value` [.., a, b] as a weight.
@@ -76,14 +78,23 @@ static bool endsInOne(Value value) {
   return getDims(value).back() == DimExpr(1);
 }
 
+/// True if each matrix of `weight` meets what belongs to it in `lhs`: one row
+/// if it was gathered, one batch if it is stacked.
+static bool meetsOwnRows(const WeightRef &weight, Value lhs) {
+  Dims dims = getDims(lhs);
+  ArrayRef<DimExpr> leading = ArrayRef<DimExpr>(dims).drop_back(2);
+  if (weight.experts)
+    return dims[dims.size() - 2] == DimExpr(1);
+  ParamOp param = weight.param;
+  return !weight.isStacked || product(leading) == getDim(param.getResult(), 0);
+}
+
 /// x W with gathered rows as [.., 1, in] [.., in, out], or W x as
 /// [.., out, in] [.., in, 1].
 static std::optional<Linear> matchProduct(MatmulOp product) {
   if (auto weight = matchMatrix(product.getRhs())) {
     weight->isTransposed ^= product.getTransposeRhs();
-    Dims lhs = getDims(product.getLhs());
-    // Each gathered matrix must meet one row only.
-    if (weight->experts && lhs[lhs.size() - 2] != DimExpr(1))
+    if (!meetsOwnRows(*weight, product.getLhs()))
       return std::nullopt;
     return Linear{product.getLhs(), *weight, {}, product};
   }
@@ -97,8 +108,20 @@ static std::optional<Linear> matchProduct(MatmulOp product) {
   return Linear{product.getRhs(), *weight, {}, product};
 }
 
-static std::optional<WeightRef> matchBias(Value value) {
-  return matchParamOrGather(stripReshapes(value), 1);
+/// A bias of the kind of `weight`: a vector, gathered vectors, or [E, 1, out].
+static std::optional<WeightRef> matchBias(Value value,
+                                          const WeightRef &weight) {
+  if (weight.isStacked) {
+    Dims dims = getDims(value);
+    ParamOp matrix = weight.param;
+    auto param = stripReshapes(value).getDefiningOp<ParamOp>();
+    if (!param || dims.size() != 3 || dims[1] != DimExpr(1) ||
+        dims[0] != getDim(matrix.getResult(), 0))
+      return std::nullopt;
+    return WeightRef{param, Value(), false, true};
+  }
+  auto bias = matchParamOrGather(stripReshapes(value), 1);
+  return bias && bias->isChosenAs(weight) ? bias : std::nullopt;
 }
 
 std::optional<Linear> matchLinear(Value value) {
@@ -107,7 +130,7 @@ std::optional<Linear> matchLinear(Value value) {
     auto linear = matchProduct(product);
     if (!linear || !product.getBias())
       return linear;
-    auto bias = matchBias(product.getBias());
+    auto bias = matchBias(product.getBias(), linear->weight);
     if (!bias)
       return std::nullopt;
     linear->bias = *bias;
@@ -120,8 +143,8 @@ std::optional<Linear> matchLinear(Value value) {
     auto matmul = stripReshapes(product).getDefiningOp<MatmulOp>();
     auto linear =
         matmul && !matmul.getBias() ? matchProduct(matmul) : std::nullopt;
-    auto bias = linear ? matchBias(vector) : std::nullopt;
-    if (!bias || bias->experts != linear->weight.experts)
+    auto bias = linear ? matchBias(vector, linear->weight) : std::nullopt;
+    if (!bias)
       continue;
     linear->bias = *bias;
     return linear;
@@ -372,7 +395,7 @@ std::optional<FfnMatch> matchFfn(Value value) {
   if (!matchInner(ffn, second->input))
     return std::nullopt;
   for (const WeightRef &weight : {ffn.w1, ffn.b1, ffn.b2, ffn.w3, ffn.b3})
-    if (weight && weight.experts != ffn.w2.experts)
+    if (weight && !weight.isChosenAs(ffn.w2))
       return std::nullopt;
   bool holdsBoth =
       ffn.gating == Gating::Interleaved || ffn.gating == Gating::Concatenated;
@@ -398,7 +421,7 @@ static bool isSameForm(const WeightRef &a, const WeightRef &b) {
       std::swap(dims[dims.size() - 2], dims.back());
     return getTensorType(getTensorType(value).getElementType(), dims);
   };
-  return a.experts == b.experts && sizesOf(a) == sizesOf(b);
+  return a.isChosenAs(b) && sizesOf(a) == sizesOf(b);
 }
 
 bool FfnMatch::hasFormOf(const FfnMatch &other) const {

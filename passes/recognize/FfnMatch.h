@@ -12,9 +12,10 @@
 //   b2
 //
 // The same arithmetic means a dense FFN, one expert of a layer, or all experts
-// at once, by where the weights come from: a parameter of rank 2, or the rows
-// of a parameter [E, ..] gathered by the experts that each token chose. All
-// forms are matched here; what they mean is the question of the passes.
+// at once, by where the weights come from: a parameter of rank 2, a parameter
+// [E, ..] whose matrices multiply the batches of a product, or the rows of such
+// a parameter gathered by the experts that each token chose. All forms are
+// matched here; what they mean is the question of the passes.
 //
 // Values are compared as matrices [rows, features] in row-major order, so that
 // reshapes which keep the features together never matter.
@@ -41,7 +42,15 @@ struct WeightRef {
   mlir::Value experts;
   /// A matrix is [out, in] instead of [in, out].
   bool isTransposed = false;
+  /// Each of the E matrices multiplies one batch.
+  bool isStacked = false;
 
+  /// True if a token meets one matrix, the same for all tokens.
+  bool isDense() const { return !experts && !isStacked; }
+  /// True if both are gathered alike, or stacked alike.
+  bool isChosenAs(const WeightRef &other) const {
+    return experts == other.experts && isStacked == other.isStacked;
+  }
   explicit operator bool() const { return static_cast<bool>(param); }
 };
 
@@ -66,8 +75,8 @@ struct FfnMatch {
   /// True if both differ in nothing but their weights.
   bool hasFormOf(const FfnMatch &other) const;
 };
-/// Matches an FFN whose result is `value`; its weights are all gathered by the
-/// same experts or all used as they are.
+/// Matches an FFN whose result is `value`; its weights are all of one kind and
+/// gathered by the same experts.
 std::optional<FfnMatch> matchFfn(mlir::Value value);
 
 } // namespace moe::pass

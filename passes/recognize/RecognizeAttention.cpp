@@ -348,6 +348,20 @@ private:
   }
 };
 
+/// Takes the heads of keys and values of `op` before they were repeated.
+void shareHeads(AttentionOp op) {
+  Heads k = traceHeads(op.getK(), false), v = traceHeads(op.getV(), false);
+  if (!k.isGrouped || !v.isGrouped || k.numKvHeads() != v.numKvHeads())
+    return;
+  OpBuilder builder(op);
+  FailureOr<Value> keys = buildHeads(builder, op.getLoc(), k);
+  FailureOr<Value> values = buildHeads(builder, op.getLoc(), v);
+  if (failed(keys) || failed(values))
+    return;
+  op.getKMutable().assign(*keys);
+  op.getVMutable().assign(*values);
+}
+
 class RecognizeAttention
     : public impl::RecognizeAttentionPassBase<RecognizeAttention> {
   void runOnOperation() override {
@@ -355,6 +369,7 @@ class RecognizeAttention
     getOperation().walk([&](MatmulOp op) { products.push_back(op); });
     for (MatmulOp product : products)
       AttentionRewriter(product).run();
+    getOperation().walk(shareHeads);
     eraseDeadOps(getOperation());
   }
 };

@@ -117,6 +117,7 @@ private:
     ExpertLayer layer{*tokens,
                       reshapeTo(builder, loc, ffn->w2.experts, choiceDims),
                       reshapeTo(builder, loc, scores, choiceDims),
+                      /*weighsInputs=*/false,
                       {*ffn},
                       "weights gathered for each token"};
     FailureOr<Value> result = buildExpertLayer(builder, loc, layer);

@@ -41,7 +41,7 @@ bool buildDeepSpeedLayer(Operation *end, Value tokens,
   if (failed(gate))
     return false;
   ExpertLayer layer{tokens, gate->getExperts(), gate->getWeights(),
-                    experts.ffns, form};
+                    false,  experts.ffns,       form};
   FailureOr<Value> result = buildExpertLayer(builder, loc, layer);
   if (failed(result))
     return false;

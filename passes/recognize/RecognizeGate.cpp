@@ -18,6 +18,7 @@
 #include "passes/Passes.h"
 #include "passes/recognize/GateMatch.h"
 #include "passes/recognize/Match.h"
+#include "passes/recognize/SparseMixer.h"
 
 #include "dialect/moe/MoeBuild.h"
 
@@ -139,6 +140,10 @@ class RecognizeGate : public impl::RecognizeGatePassBase<RecognizeGate> {
       }
       GateRewriter(topK).run();
     }
+    SmallVector<ConcatOp> pairs;
+    getOperation().walk([&](ConcatOp op) { pairs.push_back(op); });
+    for (ConcatOp pair : pairs)
+      rewriteSparseMixer(pair);
     eraseDeadOps(getOperation());
   }
 };

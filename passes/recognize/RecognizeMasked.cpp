@@ -89,7 +89,7 @@ std::optional<ExpertTerm> matchTerm(Value value) {
   for (auto [output, factor] : {*product, ValuePair{product->b, product->a}}) {
     auto weight = matchMaskedWeight(factor);
     auto ffn = weight ? matchFfn(stripReshapesAndCasts(output)) : std::nullopt;
-    if (ffn && !ffn->w2.experts)
+    if (ffn && ffn->w2.isDense())
       return ExpertTerm{*weight, *ffn};
   }
   return std::nullopt;
@@ -176,6 +176,7 @@ private:
         reshapeTo(builder, loc, first.ffn.input, {tokens, width}),
         reshapeTo(builder, loc, first.weight.experts, {tokens, k}),
         reshapeTo(builder, loc, first.weight.weights, {tokens, k}),
+        /*weighsInputs=*/false,
         {},
         "all experts on all tokens"};
     for (const ExpertTerm &term : experts)

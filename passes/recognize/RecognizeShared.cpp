@@ -37,7 +37,7 @@ void recognizeFfns(ModuleOp module) {
   });
   for (Operation *end : ends) {
     auto ffn = matchFfn(end->getResult(0));
-    if (!ffn || ffn->w2.experts)
+    if (!ffn || !ffn->w2.isDense())
       continue;
     OpBuilder builder(end);
     Location loc = fuseLocations(module.getContext(), ffn->ops.getArrayRef());
