@@ -24,6 +24,9 @@ namespace moe::dialect {
 inline constexpr llvm::StringLiteral kLocalSymbols = "moe.local_symbols";
 /// Dictionary on a function: data symbol -> the expression of its bound.
 inline constexpr llvm::StringLiteral kDataSymbols = "moe.data_symbols";
+/// Array on a function of arrays [lhs, rhs, what]: expressions over input
+/// symbols that a run must find equal, and what relies on it.
+inline constexpr llvm::StringLiteral kConstraints = "moe.constraints";
 /// String on an argument or result: its name in the model.
 inline constexpr llvm::StringLiteral kName = "moe.name";
 /// String on an argument or result: the cache whose past or present it is.

@@ -26,7 +26,9 @@ def Moe_Dialect : Dialect {
     input symbols (`batch`); local symbols (`batch.local`, after distribution),
     one rank's part of an expression, which stands in the function's dictionary
     attribute `moe.local_symbols`; and data symbols: counts known only at run
-    time, whose upper bounds stand in the dictionary `moe.data_symbols`.
+    time, whose upper bounds stand in the dictionary `moe.data_symbols`. The
+    array `moe.constraints` of `[lhs, rhs, what]` says which expressions over
+    input symbols a run must find equal, and what relies on it.
 
     **Broadcasting.** Elementwise operations and matmul broadcast as ONNX and
     numpy do: dimensions are aligned at the right, 1 stretches. Two different

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontend/onnx/AttentionParts.h"
 #include "frontend/onnx/Builders.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -37,21 +38,6 @@ Value appendToCache(NodeContext &n, unsigned pastIndex, Value added,
   }
   return n.create<CacheAppendOp>(past, added, lengths, name, 2);
 }
-
-namespace {
-
-/// The attributes and the inputs as heads.
-struct AttentionParts {
-  Value q, k, v; // [B, H, S, D], [B, KV, T, D], [B, KV, T, Dv]
-  Value mask;    // broadcasts to [B, H, S, T]
-  Value lengths; // [B]
-  bool isFlat = false;
-  bool isCausal = false;
-  float scale = 1.0f, softcap = 0.0f;
-  int64_t left = -1, right = -1;
-};
-
-} // namespace
 
 static Value heads(NodeContext &n, unsigned i, int64_t numHeads) {
   return n.rank(i) == 3 ? splitHeads(n, n.value(i), numHeads) : n.value(i);
@@ -117,67 +103,19 @@ static Value completeMask(NodeContext &n, Value mask, const DimExpr &keys) {
                               PadMode::Constant);
 }
 
-/// Two masks, each of i1 (true: seen) or of numbers to add, as one.
-static Value joinMasks(NodeContext &n, Value a, Value b) {
-  if (!a || !b)
-    return a ? a : b;
-  auto isBool = [](Value mask) {
-    return getTensorType(mask).getElementType().isInteger(1);
-  };
-  if (isBool(a) && isBool(b))
-    return n.binary(BinaryKind::And, a, b);
-  if (isBool(b))
-    std::swap(a, b);
-  if (!isBool(a))
-    return n.binary(BinaryKind::Add, a, b);
-  Type type = getTensorType(b).getElementType();
-  return n.select(a, b, n.scalar(type, -INFINITY));
-}
-
-/// Which keys a query at distance `offset` from the first key may see, as i1
-/// [S, T]: a query i stands at key i + offset.
-static Value positionMask(NodeContext &n, const DimExpr &queries,
-                          const DimExpr &keys, const DimExpr &offset,
-                          std::optional<int64_t> left,
-                          std::optional<int64_t> right) {
-  Value i = n.reshape(n.iota(offset, queries, n.i64()), {queries, DimExpr(1)});
-  Value j = n.iota(DimExpr(0), keys, n.i64());
-  Value mask;
-  if (right)
-    mask = n.compare(CompareKind::Le, j,
-                     n.binary(BinaryKind::Add, i, static_cast<double>(*right)));
-  if (left)
-    mask = joinMasks(
-        n, mask,
-        n.compare(CompareKind::Ge, j,
-                  n.binary(BinaryKind::Sub, i, static_cast<double>(*left))));
-  return mask;
-}
-
 /// Hides by position what moe.attention cannot say: its rules count from the
 /// last key, and windows of it look back only.
-static LogicalResult maskPositions(NodeContext &n, AttentionParts &p,
-                                   bool hasPast) {
-  DimExpr queries = getDim(p.q, 2), keys = getDim(p.k, 2);
-  bool alignsAtEnd = hasPast || p.lengths || queries == keys;
-  bool looksAhead = p.right > 0 || (p.right == 0 && !p.isCausal);
-  if (p.right == 0 && alignsAtEnd) {
-    p.isCausal = true;
-    looksAhead = false;
-  }
-  bool hidesByPosition = p.isCausal || p.left >= 0 || p.right >= 0;
-  if (!hidesByPosition || (alignsAtEnd && !looksAhead))
+static LogicalResult maskPositions(NodeContext &n, AttentionParts &p) {
+  DimExpr distance = getDim(p.k, 2) - getDim(p.q, 2);
+  bool alignsAtEnd = p.lengths || distance == p.offset;
+  bool looksAhead = !p.isCausal && p.right > 0;
+  if (alignsAtEnd && !looksAhead) {
+    p.isCausal |= p.right == 0;
     return success();
+  }
   if (p.lengths)
     return n.unsupported("a window that looks ahead with lengths of its own");
-  DimExpr offset = hasPast ? keys - queries : DimExpr(0);
-  std::optional<int64_t> left, right;
-  if (p.left >= 0)
-    left = p.left;
-  if (p.right >= 0 || p.isCausal)
-    right = p.isCausal ? 0 : p.right;
-  p.mask =
-      joinMasks(n, p.mask, positionMask(n, queries, keys, offset, left, right));
+  p.mask = joinMasks(n, p.mask, positionMask(n, p));
   p.isCausal = false;
   p.left = -1;
   return success();
@@ -192,13 +130,12 @@ LogicalResult buildAttention(NodeContext &n) {
   if (failed(parts))
     return failure();
   AttentionParts &p = *parts;
-  n.ignoreAttr("qk_matmul_output_mode");
-  if (n.wants(3))
-    return n.unsupported("output 'qk_matmul_output' is not supported");
+  int64_t mode = n.intAttr("qk_matmul_output_mode", 0);
   bool hasPast = n.has(4);
   if (hasPast != n.has(5))
     return n.invalid("has only one of past_key and past_value");
   if (hasPast) {
+    p.offset = n.rank(4) > 2 ? n.dim(4, 2) : DimExpr(0);
     p.k = appendToCache(n, 4, p.k);
     p.v = appendToCache(n, 5, p.v);
   }
@@ -217,7 +154,9 @@ LogicalResult buildAttention(NodeContext &n) {
     if (failed(dims) || dims->size() != 4)
       return n.invalid("has a mask of rank " + Twine(n.rank(3)));
   }
-  if (failed(maskPositions(n, p, hasPast)))
+  if (n.wants(3) && failed(setScores(n, p, mode)))
+    return failure();
+  if (failed(maskPositions(n, p)))
     return failure();
   // The last `window` keys, the query's own included.
   uint64_t window = p.left >= 0 ? p.left + 1 : 0;

@@ -54,7 +54,8 @@ static FailureOr<Value> pickOne(NodeContext &n, int64_t index, int64_t axis) {
   if (count && (index < -*count || index >= *count))
     return n.invalid("index " + Twine(index) + " is not one of " +
                      Twine(*count));
-  n.assumeAtLeast(size, DimExpr(index < 0 ? -index : index + 1));
+  if (!n.assumeAtLeast(size, DimExpr(index < 0 ? -index : index + 1)))
+    return n.gather(n.value(0), n.value(1), axis);
   DimExpr start = index < 0 ? size + DimExpr(index) : DimExpr(index);
   Value slice = n.sliceAxis(n.value(0), axis, start, DimExpr(1));
   return n.squeeze(slice, {axis});

@@ -35,45 +35,52 @@ struct AxisSlice {
 /// Larger numbers mean the end of a dimension.
 static constexpr int64_t kEnd = INT32_MAX;
 
-/// A bound counted from the front and clamped to [0, size].
-static DimExpr clampBound(NodeContext &n, DimExpr bound, const DimExpr &size) {
-  std::optional<int64_t> value = bound.constantValue();
-  if (value && *value >= kEnd)
+/// A constant bound counted from the front and clamped to [0, size].
+static DimExpr clampConstant(NodeContext &n, int64_t bound,
+                             const DimExpr &size) {
+  if (bound >= kEnd)
     return size;
-  if (value && *value < 0) {
-    if (*value <= -kEnd)
-      return DimExpr(0);
-    if (*value == -1)
-      n.assumeAtLeast(size, DimExpr(1));
-    else if (!isAtLeast(size, DimExpr(-*value)))
-      return DimExpr::max(size + bound, DimExpr(0));
-    return size + bound;
-  }
+  if (bound <= -kEnd)
+    return DimExpr(0);
+  DimExpr needed(bound < 0 ? -bound : bound);
+  bool isOneElement = needed == DimExpr(1);
+  if (isAtLeast(size, needed) ||
+      (isOneElement && n.assumeAtLeast(size, needed)))
+    return bound < 0 ? size - needed : needed;
+  if (bound < 0)
+    return DimExpr::max(size - needed, DimExpr(0));
+  return isAtLeast(needed, size) ? size : DimExpr::min(needed, size);
+}
+
+/// The same for any bound; fails if what it means depends on the run.
+static FailureOr<DimExpr> clampBound(NodeContext &n, DimExpr bound,
+                                     const DimExpr &size) {
+  if (std::optional<int64_t> value = bound.constantValue())
+    return clampConstant(n, *value, size);
   // x[-seq:] counts from the end.
-  if (!value && isNonNegative(DimExpr(0) - bound))
+  if (isNonNegative(DimExpr(0) - bound))
     bound = size + bound;
-  if (!value)
-    n.assumeAtLeast(bound, DimExpr(0));
-  if (isAtLeast(size, bound))
-    return bound;
-  if (isAtLeast(bound, size))
+  if (isAtLeast(bound, size) && isNonNegative(bound))
     return size;
-  if (value && *value > 1)
-    return DimExpr::min(bound, size);
-  n.assumeAtLeast(size, bound);
+  if (!n.assumeAtLeast(bound, DimExpr(0)) || !n.assumeAtLeast(size, bound))
+    return n.unsupported("what the bound " + bound.toString() + " of size " +
+                         size.toString() + " means is known only at run time");
   return bound;
 }
 
 static FailureOr<AxisSlice> sliceForward(NodeContext &n, const DimExpr &start,
                                          const DimExpr &end, int64_t step,
                                          const DimExpr &size) {
-  DimExpr first = clampBound(n, start, size), last = clampBound(n, end, size);
-  DimExpr count = last - first;
+  FailureOr<DimExpr> first = clampBound(n, start, size),
+                     last = clampBound(n, end, size);
+  if (failed(first) || failed(last))
+    return failure();
+  DimExpr count = *last - *first;
   if (auto value = count.constantValue())
     count = DimExpr(std::max<int64_t>(*value, 0));
-  else if (!isNonNegative(count) && last != size)
+  else if (!isNonNegative(count) && *last != size)
     count = DimExpr::max(count, DimExpr(0));
-  return AxisSlice{first, DimExpr::ceilDiv(count, DimExpr(step))};
+  return AxisSlice{*first, DimExpr::ceilDiv(count, DimExpr(step))};
 }
 
 /// A step < 0 on a dimension that is a constant, or all of one that is not.

@@ -63,9 +63,6 @@ Value Emitter::placeholder() {
 bool Emitter::tryUnify(const DimExpr &a, const DimExpr &b) {
   if (a == b)
     return true;
-  if (getenv("DBG"))
-    llvm::errs() << "DEMAND " << place << " " << a.toString()
-                 << " == " << b.toString() << "\n";
   if (!hasFailed() && !(a - b).isConstant() && state.symbols.demandEqual(a, b))
     state.restart = true;
   return false;
@@ -93,14 +90,18 @@ LogicalResult Emitter::unify(ArrayRef<DimExpr> a, ArrayRef<DimExpr> b) {
   return success();
 }
 
-void Emitter::assumeAtLeast(const DimExpr &a, const DimExpr &b) {
+bool Emitter::assumeAtLeast(const DimExpr &a, const DimExpr &b) {
   if (isAtLeast(a, b))
-    return;
+    return true;
   ImportState::Constraint constraint{DimExpr::max(a, b), a, place};
+  for (const std::string &symbol : constraint.lhs.symbols())
+    if (!state.symbols.isInputSymbol(symbol))
+      return false;
   for (const ImportState::Constraint &other : state.constraints)
     if (other.lhs == constraint.lhs && other.rhs == constraint.rhs)
-      return;
+      return true;
   state.constraints.push_back(std::move(constraint));
+  return true;
 }
 
 FailureOr<Dims> Emitter::broadcast(ArrayRef<DimExpr> a, ArrayRef<DimExpr> b) {

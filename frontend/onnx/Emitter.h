@@ -58,8 +58,9 @@ public:
                             llvm::ArrayRef<DimExpr> b);
   /// The same without an error: false if they are not equal (yet).
   bool tryUnify(const DimExpr &a, const DimExpr &b);
-  /// Relies on a >= b in what follows; a run checks it.
-  void assumeAtLeast(const DimExpr &a, const DimExpr &b);
+  /// Relies on a >= b in what follows, which a run checks before it begins;
+  /// false if it cannot, because only the run tells a size.
+  bool assumeAtLeast(const DimExpr &a, const DimExpr &b);
   /// What a and b broadcast to; sizes other than 1 are unified.
   llvm::FailureOr<Dims> broadcast(llvm::ArrayRef<DimExpr> a,
                                   llvm::ArrayRef<DimExpr> b);

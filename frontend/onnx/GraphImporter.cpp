@@ -483,7 +483,7 @@ void GraphImporter::setFunctionAttributes() {
         builder.getStrArrayAttr({constraint.lhs.toString(),
                                  constraint.rhs.toString(), constraint.what}));
   if (!constraints.empty())
-    function->setAttr("moe.constraints", builder.getArrayAttr(constraints));
+    function->setAttr(kConstraints, builder.getArrayAttr(constraints));
   module->getOperation()->setAttr("moe.model",
                                   builder.getStringAttr(fileName()));
 }

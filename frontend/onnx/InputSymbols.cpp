@@ -169,7 +169,7 @@ bool InputSymbols::demandEqual(const DimExpr &a, const DimExpr &b) {
   };
   for (const std::string &symbol : difference.symbols()) {
     // Data symbols are known too late to define a size of an input.
-    if (!order.count(symbol))
+    if (!isInputSymbol(symbol))
       return false;
     DimExpr unit = DimExpr::symbol(symbol);
     for (const DimExpr &value : {unit - difference, unit + difference}) {

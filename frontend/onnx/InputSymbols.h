@@ -47,6 +47,10 @@ public:
   /// The sizes of input `i`, with all values that symbols have got.
   std::vector<DimExpr> dimsOf(size_t i) const;
 
+  bool isInputSymbol(const std::string &name) const {
+    return order.count(name);
+  }
+
   /// Makes a and b equal by giving a symbol a value; false if no value does.
   bool demandEqual(const DimExpr &a, const DimExpr &b);
 

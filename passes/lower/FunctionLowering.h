@@ -41,6 +41,7 @@ private:
   void declareSymbols();
   void declareSymbol(llvm::StringRef attribute, plan_dialect::SymbolKind kind,
                      const std::set<std::string> &used);
+  void declareConstraints();
   void declareLayers();
   void bindInputs();
   void bindState(mlir::BlockArgument argument, dialect::CacheAppendOp append);

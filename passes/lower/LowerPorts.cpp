@@ -89,6 +89,18 @@ void FunctionLowering::declareSymbols() {
     }
 }
 
+/// What the importer relied on; see kConstraints.
+void FunctionLowering::declareConstraints() {
+  auto constraints = func->getAttrOfType<ArrayAttr>(kConstraints);
+  if (!constraints)
+    return;
+  OpBuilder builder = plan.at(PlanBuilder::Constraints);
+  for (auto constraint : constraints.getAsRange<ArrayAttr>())
+    plan_dialect::ConstraintOp::create(
+        builder, func.getLoc(), cast<StringAttr>(constraint[0]),
+        cast<StringAttr>(constraint[1]), cast<StringAttr>(constraint[2]));
+}
+
 void FunctionLowering::declareLayers() {
   for (auto [index, layer] : llvm::enumerate(collectLayers(func))) {
     llvm::SetVector<StringAttr> names;

@@ -103,6 +103,7 @@ void FunctionLowering::lower(Operation &op) {
 
 void FunctionLowering::run(int64_t numRanks) {
   declareSymbols();
+  declareConstraints();
   declareLayers();
   bindInputs();
   reserveOutputs();

@@ -47,6 +47,7 @@ class PlanBuilder {
 public:
   enum Table {
     Symbols,
+    Constraints,
     Constants,
     Layers,
     Params,
