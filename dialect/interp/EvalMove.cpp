@@ -314,8 +314,26 @@ FailureOr<Results> evaluate(TriluOp op, const Frame &frame) {
 }
 
 FailureOr<Results> evaluate(CacheAppendOp op, const Frame &frame) {
-  return Results{hostConcat(
-      {frame.get(op.getPast()), frame.get(op.getNewEntries())}, op.getAxis())};
+  const HostTensor &past = frame.get(op.getPast());
+  const HostTensor &added = frame.get(op.getNewEntries());
+  const HostTensor *lengths = frame.find(op.getLengths());
+  int64_t axis = op.getAxis();
+  if (!lengths || past.shape[0] == 0)
+    return Results{hostConcat({past, added}, axis)};
+  // Row by row; what the past has too much stands behind the new entries.
+  SmallVector<HostTensor> rows;
+  for (int64_t b = 0; b < past.shape[0]; ++b) {
+    HostTensor row = takeRange(past, 0, {b, b + 1});
+    int64_t length = lengths->elements[b].i;
+    if (length < 0 || length > past.shape[axis])
+      return op.emitError() << "has length " << length << " in row " << b
+                            << " of a past of " << past.shape[axis];
+    rows.push_back(hostConcat(
+        {takeRange(row, axis, {0, length}), takeRange(added, 0, {b, b + 1}),
+         takeRange(row, axis, {length, past.shape[axis]})},
+        axis));
+  }
+  return Results{hostConcat(rows, 0)};
 }
 
 } // namespace moe::interp

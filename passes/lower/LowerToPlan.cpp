@@ -80,7 +80,11 @@ void FunctionLowering::lowerAppend(CacheAppendOp op) {
   DictionaryAttr settings = stepSettings(op);
   Value past = operandOf(op, 0, op.getPast(), settings);
   Value entries = operandOf(op, 1, op.getNewEntries(), settings);
-  addStep(op, stateOf.count(op) ? "cache_append" : "concat", {past, entries},
+  SmallVector<Value> inputs = {past, entries};
+  if (op.getLengths())
+    inputs.push_back(operandOf(op, 2, op.getLengths(), settings));
+  bool appends = stateOf.count(op) || op.getLengths();
+  addStep(op, appends ? "cache_append" : "concat", inputs,
           {resultBuffer(op.getResult())}, settings);
 }
 

@@ -189,10 +189,43 @@ public:
     if (begin < 0)
       return badPlan("entries of shape " + shapeText(added) +
                      " do not fit into " + shapeText(out));
+    const TensorView &lengths = inputOrAbsent(args, 2);
+    if (lengths.present())
+      return appendRows(context, added, lengths, out, normal, begin);
     return copyBehind(context.pool, added, out, normal, begin, name);
   }
 
 private:
+  /// Row b of `added` goes behind the first lengths[b] entries of row b.
+  Status appendRows(StepContext &context, const TensorView &added,
+                    const TensorView &lengths, const TensorView &out,
+                    int normal, int64_t past) const {
+    if (normal == 0 || lengths.rank != 1 || lengths.dims[0] != out.dims[0] ||
+        lengths.dtype != DType::I64)
+      return badPlan("lengths of shape " + shapeText(lengths) + " do not fit " +
+                     shapeText(out));
+    for (int64_t b = 0; b < out.dims[0]; ++b) {
+      int64_t length = dataOf<int64_t>(lengths)[b * lengths.strides[0]];
+      if (length < 0 || length > past)
+        return Status(StatusCode::IoError,
+                      name + ": row " + std::to_string(b) + " has a past of " +
+                          std::to_string(length) + " entries, expected 0 to " +
+                          std::to_string(past));
+      MOE_RETURN_IF_ERROR(copyBehind(context.pool, rowOf(added, b),
+                                     rowOf(out, b), normal, length, name));
+    }
+    return Status::ok();
+  }
+
+  static TensorView rowOf(const TensorView &view, int64_t b) {
+    TensorView row = view;
+    row.dims[0] = 1;
+    row.data =
+        static_cast<std::byte *>(view.data) +
+        b * view.strides[0] * static_cast<int64_t>(dtypeSize(view.dtype));
+    return row;
+  }
+
   int64_t axis;
 };
 
@@ -251,7 +284,7 @@ static StatusOr<std::unique_ptr<Kernel>> createConcat(const KernelSpec &spec,
 
 static StatusOr<std::unique_ptr<Kernel>>
 createCacheAppend(const KernelSpec &spec, const Isa &isa) {
-  MOE_RETURN_IF_ERROR(checkOperands(spec, 2, 2, 1));
+  MOE_RETURN_IF_ERROR(checkOperands(spec, 2, 3, 1));
   StepAttributes attributes(spec.step);
   MOE_ASSIGN_OR_RETURN(int64_t axis, attributes.getInt("axis"));
   // Names the cache; which memory that is, the buffers say.

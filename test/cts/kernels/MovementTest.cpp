@@ -162,6 +162,24 @@ TEST_P(Movement, CacheAppend) {
   }
 }
 
+TEST_P(Movement, CacheAppendBehindLengths) {
+  // Two rows of a past of 3 entries, of which 1 and 3 count; 2 are appended.
+  Tensor past = Tensor::random(DType::F32, {2, 1, 3, 4}, rng);
+  Tensor added = Tensor::random(DType::F32, {2, 1, 2, 4}, rng);
+  Tensor lengths = Tensor::i64({2}, {1, 3});
+  Tensor full = Tensor::zeros(DType::F32, {2, 1, 5, 4});
+  runner.step("cache_append").with("axis", 2).with("state", "k");
+  runner.run({&past, &added, &lengths}, {&full});
+  for (int64_t b = 0; b < 2; ++b)
+    for (int64_t t = 0; t < (b == 0 ? 3 : 5); ++t)
+      for (int64_t d = 0; d < 4; ++d) {
+        int64_t length = b == 0 ? 1 : 3;
+        double expected = t < length ? past.at((b * 3 + t) * 4 + d)
+                                     : added.at((b * 2 + t - length) * 4 + d);
+        EXPECT_EQ(full.at((b * 5 + t) * 4 + d), expected);
+      }
+}
+
 MOE_ON_ALL_MACHINES(Movement);
 
 } // namespace
