@@ -73,6 +73,14 @@ def RecognizeMaskedPass : Moe_ModulePass<"moe-recognize-masked"> {
   let summary = "finds experts that run on all tokens and are masked";
 }
 
+def RecognizeLoopedPass : Moe_ModulePass<"moe-recognize-looped"> {
+  let summary = "finds experts that gather their tokens and scatter results";
+  let description = [{
+    An unrolled loop over experts. Where a trace has left out experts, the model
+    is refused.
+  }];
+}
+
 def RecognizeStackedPass : Moe_ModulePass<"moe-recognize-stacked"> {
   let summary = "finds experts that run on all tokens as one batch";
 }

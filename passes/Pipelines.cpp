@@ -46,6 +46,7 @@ void buildRecognizePipeline(OpPassManager &pm) {
   pm.addPass(createRecognizeBatchedPass());
   pm.addPass(createRecognizeMaskedPass());
   pm.addPass(createRecognizeStackedPass());
+  pm.addPass(createRecognizeLoopedPass());
 
   // Last, because whatever is left of FFNs then is dense.
   pm.addPass(createRecognizeSharedPass());

@@ -49,8 +49,8 @@ LogicalResult checkWidth(DispatchOp dispatch) {
   if (width == DimExpr(experts))
     return success();
   InFlightDiagnostic error = dispatch.emitError();
-  error << nodeName(dispatch.getLoc()) << ": found " << experts
-        << " experts behind a router over " << width.toString()
+  error << "found " << experts << " experts behind a router over "
+        << width.toString()
         << "; tracing loses experts that no token of the example chose";
   error.attachNote(gate.getLoc()) << "the router is here";
   return error;
@@ -65,8 +65,7 @@ class CheckExperts : public impl::CheckExpertsPassBase<CheckExperts> {
     getOperation().walk([&](GateOp gate) {
       if (!reachesDispatch(gate.getExperts()))
         gate.emitWarning()
-            << nodeName(gate.getLoc()) << ": a router over "
-            << getDim(gate.getLogits(), 1).toString()
+            << "a router over " << getDim(gate.getLogits(), 1).toString()
             << " experts, behind which no form of experts is recognized; the "
                "layer runs as written";
     });

@@ -227,16 +227,4 @@ Location fuseLocations(MLIRContext *context, ArrayRef<Operation *> ops) {
   return FusedLoc::get(context, leaves.getArrayRef());
 }
 
-std::string nodeName(Location loc) {
-  if (auto name = dyn_cast<NameLoc>(loc))
-    return name.getName().str();
-  if (auto fused = dyn_cast<FusedLoc>(loc))
-    if (!fused.getLocations().empty())
-      return nodeName(fused.getLocations().front());
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  stream << loc;
-  return text;
-}
-
 } // namespace moe::pass

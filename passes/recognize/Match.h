@@ -108,8 +108,6 @@ void eraseDeadOps(mlir::Operation *root);
 /// The places in the model that `ops` came from, each once, in order.
 mlir::Location fuseLocations(mlir::MLIRContext *context,
                              llvm::ArrayRef<mlir::Operation *> ops);
-/// "/layers.1/mlp/TopK", or the location as MLIR prints it.
-std::string nodeName(mlir::Location loc);
 
 } // namespace moe::pass
 

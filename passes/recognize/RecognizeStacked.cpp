@@ -75,7 +75,7 @@ public:
   void run() {
     if (op.getKind() != ReduceKind::Sum ||
         op.getAxes() != ArrayRef<int64_t>{0} ||
-        getTensorType(op.getX()).getRank() != 3)
+        getTensorType(op.getX()).getRank() < 3)
       return;
     Value terms = stripReshapesAndCasts(op.getX());
     if (auto product = matchBinary(terms, BinaryKind::Mul)) {
@@ -107,7 +107,10 @@ private:
   ScatteredScores scores;
 
   DimExpr numExperts() { return getDim(op.getX(), 0); }
-  DimExpr numTokens() { return getDim(op.getX(), 1); }
+  DimExpr numTokens() {
+    Dims dims = getDims(op.getX());
+    return product(ArrayRef<DimExpr>(dims).drop_front().drop_back());
+  }
 
   bool matchExperts(Value outputs) {
     auto match = matchFfn(stripReshapesAndCasts(outputs));

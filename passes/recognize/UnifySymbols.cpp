@@ -25,6 +25,7 @@
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Remarks.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace moe::dialect;
@@ -51,7 +52,8 @@ void unify(const DimExpr &size, const DimExpr &count, Location loc,
   by.emplace(*symbol, b);
   mlir::remark::analysis(
       loc, mlir::remark::RemarkOpts::name("unify").category("moe-recognize"))
-      << "sizes " + *symbol + " and " + b.toString() + " must be equal";
+      << llvm::formatv("sizes {0} and {1} must be equal", *symbol, b.toString())
+             .str();
 }
 
 Substitution findEqualSizes(func::FuncOp function) {

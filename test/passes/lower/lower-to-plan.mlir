@@ -16,7 +16,7 @@
 // CHECK: plan.output "y" f32 <batch, 4> in %[[Y]]
 // CHECK: plan.step "matmul" ins(%[[X]], %[[W]], %[[B]]) outs(%[[H]]) {transpose_rhs = 0 : i64} nodes ["/MatMul"]
 // CHECK: plan.step "elementwise" ins(%[[H]]) outs(%[[Y]])
-// CHECK-SAME: program [#plan.instr<"constant" f32 [] 2.000000e+00 : f64>, #plan.instr<"mul" f32 [0, 1]>, #plan.instr<"relu" f32 [2]>]
+// CHECK-SAME: program [#plan.instr<"constant" f32 [] = 2.000000e+00 : f64>, #plan.instr<"mul" f32 [0, 1]>, #plan.instr<"relu" f32 [2]>]
 // CHECK-SAME: registers [3]
 // CHECK-SAME: nodes ["/Mul", "/Relu"]
 func.func @main(%x: tensor<?x8xf32, #moe.dims<batch, 8>> {moe.name = "x"})
