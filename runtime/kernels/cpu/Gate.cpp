@@ -84,6 +84,8 @@ private:
   void normalize(const Routing &routing, int64_t token) const;
   void finish(const Routing &routing, int64_t token) const;
   void dropInOrder(const Routing &routing, int64_t capacity) const;
+  int64_t placesOf(const Routing &routing, const int64_t *first,
+                   const int64_t *last, int64_t capacity) const;
   void dropWorst(const Routing &routing, int64_t capacity) const;
 
   GateConfig config;
@@ -324,6 +326,19 @@ void GateKernel::dropInOrder(const Routing &routing, int64_t capacity) const {
     place(choice);
 }
 
+/// The places of an expert that those who chose it get. By logits, tokens that
+/// did not choose it compete with 0, before everybody with a negative logit.
+int64_t GateKernel::placesOf(const Routing &routing, const int64_t *first,
+                             const int64_t *last, int64_t capacity) const {
+  if (config.dropPolicy != DropPolicy::Logits)
+    return capacity;
+  int64_t numPositive = std::count_if(first, last, [&](int64_t choice) {
+    return !(routing.keys[choice] < 0);
+  });
+  int64_t numOthers = routing.tokens - (last - first);
+  return std::max(std::min(capacity, numPositive), capacity - numOthers);
+}
+
 /// Places go to the tokens that rank highest, ties to the lower token.
 void GateKernel::dropWorst(const Routing &routing, int64_t capacity) const {
   int64_t numChoices = routing.tokens * config.k;
@@ -343,7 +358,8 @@ void GateKernel::dropWorst(const Routing &routing, int64_t capacity) const {
     int64_t end = begins[e];
     int64_t *first = routing.choices + begin, *last = routing.choices + end;
     begin = end;
-    if (last - first <= capacity)
+    int64_t places = placesOf(routing, first, last, capacity);
+    if (last - first <= places)
       continue;
     auto isBetter = [&](int64_t a, int64_t b) {
       if (config.dropPolicy == DropPolicy::Random) {
@@ -357,8 +373,8 @@ void GateKernel::dropWorst(const Routing &routing, int64_t capacity) const {
         return yIsNan;
       return x != y && !xIsNan ? x > y : a < b;
     };
-    std::nth_element(first, first + capacity, last, isBetter);
-    for (int64_t *choice = first + capacity; choice < last; ++choice)
+    std::nth_element(first, first + places, last, isBetter);
+    for (int64_t *choice = first + places; choice < last; ++choice)
       dropChoice(routing, *choice);
   }
 }
