@@ -211,6 +211,9 @@ void ReduceKernel::runWith(const TensorView &x, const TensorView &out,
       else
         sum = size == 0 ? 0 : sum / static_cast<W>(size);
     }
+    // The least bool is not the least integer.
+    if (size == 0 && x.dtype == DType::Bool && kind == ReduceKind::Max)
+      sum = 0;
     to[i] = Element<T>::store(sum);
   };
   bool keepsInner = kept.rank > 0 && kept.strides[kept.rank - 1] == 1 &&
