@@ -106,11 +106,10 @@ LogicalResult ParamOp::verify() {
     auto param = dyn_cast<dialect::ParamAttr>(block);
     if (!param && !isa<IntegerAttr>(block))
       return emitOpError() << "block " << block << " is not a #moe.param";
-    if (param && (param.getType().getShape() != getDims() ||
-                  param.getType().getElementType() != getElementType()))
+    auto expected = RankedTensorType::get(getDims(), getElementType());
+    if (param && param.getType() != expected)
       return emitOpError() << "has a block of type " << param.getType()
-                           << ", expected " << getElementType() << " "
-                           << getDims();
+                           << ", expected " << expected;
   }
   size_t expected = std::max<int64_t>(1, getExperts());
   if (getBlocks().size() != expected)

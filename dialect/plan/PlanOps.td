@@ -57,12 +57,12 @@ def Plan_InstrAttr : AttrDef<Plan_Dialect, "Instr"> {
   let summary = "one instruction of an elementwise program";
   let description = [{
     `#plan.instr<"add" f32 [0, 1]>`; of a constant, the value:
-    `#plan.instr<"constant" f32 [] 0.5 : f64>`.
+    `#plan.instr<"constant" f32 [] = 0.5 : f64>`.
   }];
   let parameters = (ins "::mlir::StringAttr":$op, "::mlir::Type":$type,
                         "::mlir::DenseI64ArrayAttr":$operands,
                         OptionalParameter<"::mlir::TypedAttr">:$value);
-  let assemblyFormat = "`<` $op $type $operands ($value^)? `>`";
+  let assemblyFormat = "`<` $op $type $operands (`=` $value^)? `>`";
   let genVerifyDecl = 1;
 }
 
