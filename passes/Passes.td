@@ -141,8 +141,9 @@ def VerifyDistributedPass : Moe_ModulePass<"moe-verify-distributed"> {
 def VerifyPlanPass : Moe_ModulePass<"plan-verify"> {
   let summary = "checks that a plan can be written";
   let description = [{
-    The gate before the emitter: steps read only what was written, no step
-    writes memory that another live buffer holds, sizes use declared symbols.
+    The gate before the emitter. Runs the verifier that whoever reads a plan
+    file runs, on the tables that the emitter would write: every index,
+    lifetime, view and symbol.
   }];
   let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
 }
@@ -181,19 +182,38 @@ def DistributePass : Moe_ModulePass<"moe-distribute"> {
 
 def FuseElementwisePass : Moe_ModulePass<"moe-fuse-elementwise"> {
   let summary = "joins elementwise operations to programs of one element";
+  let description = [{
+    Every unary, binary, compare, select and cast becomes a moe.elementwise. A
+    producer moves into its only consumer if both have the same sizes, a cheap
+    one into each of a few consumers, so a chain reads and writes memory once.
+  }];
 }
 
 def OverlapExchangePass : Moe_ModulePass<"moe-overlap-exchange"> {
   let summary = "computes independent work while rows of tokens travel";
+  let description = [{
+    Moves what a layer's dense branch needs between moe.all_to_all and
+    moe.experts.
+  }];
 }
 
 def LowerToPlanPass : Moe_ModulePass<"moe-lower-to-plan"> {
   let summary = "from values to buffers, from operations to steps";
+  let description = [{
+    Replaces the function by one plan.program: a step for each operation, a
+    buffer for each result, weights in the layouts that kernels read, caches as
+    states. Reshapes, transposes, slices and broadcasts become views where the
+    kernels that read them know strides.
+  }];
   let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
 }
 
 def PlanLivenessPass : Moe_ModulePass<"plan-liveness"> {
   let summary = "the steps between which each arena buffer is alive";
+  let description = [{
+    From the first step that writes a buffer or a view of it to the last that
+    reads it. Buffers that no step uses are removed.
+  }];
   let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
 }
 

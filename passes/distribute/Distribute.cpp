@@ -31,6 +31,8 @@
 #include "mlir/IR/Remarks.h"
 
 #include <deque>
+#include <map>
+#include <tuple>
 
 namespace moe::pass {
 #define GEN_PASS_DEF_DISTRIBUTEPASS
@@ -55,8 +57,8 @@ public:
   LogicalResult run();
 
 private:
-  void analyze(Operation &op);
-  OpSharding divideTokens(DispatchOp op);
+  LogicalResult analyze(Operation &op);
+  FailureOr<OpSharding> divideTokens(DispatchOp op);
   const Part *addPart(std::string symbol, DimExpr whole);
 
   LogicalResult rewrite(Operation &op);
@@ -65,7 +67,7 @@ private:
   void boundRows(DispatchOp op);
   void exchange(ExpertsOp op);
   void gatherTokens(CombineOp op);
-  LogicalResult setFunctionType();
+  void setFunctionType();
 
   RankedTensorType localType(Value value, Sharding sharding) const;
 
@@ -107,21 +109,31 @@ const Part *Distribution::addPart(std::string symbol, DimExpr whole) {
 }
 
 /// The tokens of a layer that every rank has: a part of their own.
-OpSharding Distribution::divideTokens(DispatchOp op) {
+FailureOr<OpSharding> Distribution::divideTokens(DispatchOp op) {
+  DimExpr numTokens = getDim(op.getX(), 0);
+  for (const std::string &symbol : numTokens.symbols())
+    if (dataSymbols.get(symbol))
+      return op.emitOpError() << "has " << numTokens.toString()
+                              << " tokens, a number that only values tell and "
+                                 "ranks cannot divide";
   std::string symbol = "tokens" + std::to_string(parts.size()) + ".local";
-  Sharding tokens{addPart(symbol, getDim(op.getX(), 0)), 0};
+  Sharding tokens{addPart(symbol, numTokens), 0};
   SmallVector<Sharding> operands(op->getNumOperands(), tokens);
   return chooseSharding(op, operands);
 }
 
-void Distribution::analyze(Operation &op) {
+LogicalResult Distribution::analyze(Operation &op) {
   SmallVector<Sharding> operands;
   for (Value operand : op.getOperands())
     operands.push_back(lies.lookup(operand));
   OpSharding rule = chooseSharding(&op, operands);
   auto dispatch = dyn_cast<DispatchOp>(op);
-  if (dispatch && rule.results[0].isReplicated())
-    rule = divideTokens(dispatch);
+  if (dispatch && rule.results[0].isReplicated()) {
+    FailureOr<OpSharding> divided = divideTokens(dispatch);
+    if (failed(divided))
+      return failure();
+    rule = *divided;
+  }
   if (isa<func::ReturnOp>(op))
     rule.operands = operands;
   for (auto [result, sharding] : llvm::zip_equal(op.getResults(), rule.results))
@@ -130,6 +142,7 @@ void Distribution::analyze(Operation &op) {
   if (isa<CombineOp>(op) && rule.results[0].part != batch)
     lies[op.getResult(0)] = Sharding::replicated();
   rules[&op] = std::move(rule);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -264,7 +277,7 @@ LogicalResult Distribution::rewrite(Operation &op) {
 // The function
 //===----------------------------------------------------------------------===//
 
-LogicalResult Distribution::setFunctionType() {
+void Distribution::setFunctionType() {
   Operation *terminator = func.front().getTerminator();
   func.setType(FunctionType::get(func.getContext(),
                                  func.front().getArgumentTypes(),
@@ -272,7 +285,6 @@ LogicalResult Distribution::setFunctionType() {
   func->setAttr(kLocalSymbols, localSymbols.getDictionary(func.getContext()));
   if (!dataSymbols.empty())
     func->setAttr(kDataSymbols, dataSymbols.getDictionary(func.getContext()));
-  return success();
 }
 
 /// What arrives on a rank is at most what all ranks send: the bound of the rows
@@ -305,11 +317,13 @@ LogicalResult Distribution::run() {
                               "the tokens of experts"));
 
   for (Operation &op : func.front())
-    analyze(op);
+    if (failed(analyze(op)))
+      return failure();
   for (BlockArgument argument : func.getArguments())
     argument.setType(localType(argument, lies.lookup(argument)));
   for (Operation &op : llvm::make_early_inc_range(func.front()))
     if (failed(rewrite(op)))
       return failure();
-  return setFunctionType();
+  setFunctionType();
+  return success();
 }

@@ -143,6 +143,28 @@ static Rule chooseGatherNd(GatherNdOp op, ArrayRef<Sharding> in) {
   return rule;
 }
 
+/// Index tuples address the first dimensions of data; slices behind them keep
+/// what ranks divide.
+static Rule chooseScatterNd(ScatterNdOp op, ArrayRef<Sharding> in) {
+  int indexRank = rankOf(op.getIndices());
+  std::optional<int64_t> depth =
+      getDim(op.getIndices(), indexRank - 1).constantValue();
+  if (!depth)
+    return std::nullopt;
+  // From an axis of updates to that of data.
+  int shift = *depth - (indexRank - 1);
+  Sharding data = in[0], updates = in[2];
+  bool follows = updates.isSharded() && updates.axis >= indexRank - 1;
+  if (!data.isSharded() && follows)
+    data = updates.at(updates.axis + shift);
+  if (!data.isSharded() || data.axis < *depth)
+    return std::nullopt;
+  OpSharding rule = replicateAll(op);
+  rule.operands[0] = rule.results[0] = data;
+  rule.operands[2] = data.at(data.axis - shift);
+  return rule;
+}
+
 Rule moe::pass::chooseMovingSharding(Operation *op, ArrayRef<Sharding> in) {
   return llvm::TypeSwitch<Operation *, Rule>(op)
       .Case([&](ReshapeOp op) { return chooseReshape(op, in); })
@@ -153,6 +175,7 @@ Rule moe::pass::chooseMovingSharding(Operation *op, ArrayRef<Sharding> in) {
       .Case([&](OneHotOp op) { return chooseOneHot(op, in); })
       .Case([&](GatherOp op) { return chooseGather(op, in); })
       .Case([&](GatherNdOp op) { return chooseGatherNd(op, in); })
+      .Case([&](ScatterNdOp op) { return chooseScatterNd(op, in); })
       .Case<ConcatOp, CacheAppendOp, GatherElementsOp, ScatterElementsOp>(
           [&](auto op) { return allOn(op, in, op.getAxis()); })
       .Default([](Operation *) { return std::nullopt; });

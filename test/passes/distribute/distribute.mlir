@@ -118,3 +118,20 @@ func.func @attention(%q: tensor<?x2x?x8xf32, #moe.dims<batch, 2, seq, 8>>,
   %0 = moe.attention %q, %k, %k mask %mask {scale = 1.0 : f32} : (tensor<?x2x?x8xf32, #moe.dims<batch, 2, seq, 8>>, tensor<?x2x?x8xf32, #moe.dims<batch, 2, past + seq, 8>>, tensor<?x2x?x8xf32, #moe.dims<batch, 2, past + seq, 8>>, tensor<?x1x1x?xi1, #moe.dims<batch, 1, 1, past + seq>>) -> tensor<?x2x?x8xf32, #moe.dims<batch, 2, seq, 8>>
   func.return %0 : tensor<?x2x?x8xf32, #moe.dims<batch, 2, seq, 8>>
 }
+
+// -----
+
+// Slices behind the indices keep their rows.
+
+// CHECK-LABEL: @scatter_nd
+// CHECK-NOT: moe.all_gather
+func.func @scatter_nd(%x: tensor<?x2xf32, #moe.dims<batch, 2>>, %i: tensor<2x1xi64>)
+    -> tensor<4x?xf32, #moe.dims<4, batch>> {
+  %zero = moe.constant dense<0.0> : tensor<1x1xf32> : tensor<1x1xf32>
+  %data = moe.broadcast %zero : (tensor<1x1xf32>) -> tensor<4x?xf32, #moe.dims<4, batch>>
+  %0 = moe.transpose %x {permutation = array<i64: 1, 0>} : (tensor<?x2xf32, #moe.dims<batch, 2>>) -> tensor<2x?xf32, #moe.dims<2, batch>>
+  // CHECK: %[[DATA:.*]] = moe.shard %{{.*}} {axis = 1 : i64, part = "batch.local"}
+  // CHECK: moe.scatter_nd %[[DATA]], {{.*}} -> tensor<4x?xf32, #moe.dims<4, batch.local>>
+  %1 = moe.scatter_nd %data, %i, %0 : (tensor<4x?xf32, #moe.dims<4, batch>>, tensor<2x1xi64>, tensor<2x?xf32, #moe.dims<2, batch>>) -> tensor<4x?xf32, #moe.dims<4, batch>>
+  func.return %1 : tensor<4x?xf32, #moe.dims<4, batch>>
+}
