@@ -251,7 +251,7 @@ LogicalResult MoEBuilder::readWeights() {
 // -1 for rows or columns: whatever they are.
 FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
                                      int64_t rows, int64_t columns) {
-  ParamAttr q = paramOf(n.value(i)), scales = paramOf(n.value(i + 1));
+  ParamAttr q = n.asParam(n.value(i)), scales = n.asParam(n.value(i + 1));
   if (!q || !scales)
     return n.unsupported("weights or scales that are computed");
   ArrayRef<int64_t> shape = q.getType().getShape();
@@ -272,7 +272,7 @@ FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
   ParamAttr zero;
   if (n.has(zeroPoints)) {
     int64_t zeroBytes = llvm::divideCeil(blocks * bits, 8);
-    zero = paramOf(n.value(zeroPoints));
+    zero = n.asParam(n.value(zeroPoints));
     if (!zero || !zero.getType().getElementType().isUnsignedInteger(8) ||
         zero.getType().getNumElements() != shape[0] * shape[1] * zeroBytes)
       return n.invalid("has zero points that do not fit the weights");

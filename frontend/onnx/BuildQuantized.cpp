@@ -75,11 +75,8 @@ LogicalResult buildDequantizeLinear(NodeContext &n) {
 /// The expression of an input that must be a weight.
 static FailureOr<ParamAttr> weightInput(NodeContext &n, unsigned i,
                                         StringRef what) {
-  if (ParamAttr attr = paramOf(n.value(i)))
+  if (ParamAttr attr = n.asParam(n.value(i)))
     return attr;
-  // Small weights of bytes are constants.
-  if (DenseElementsAttr dense = constantOf(n.input(i)))
-    return paramInline(dense);
   return n.unsupported(what + " is not a weight");
 }
 

@@ -167,6 +167,8 @@ public:
     auto op = createTypedOp<OpTy>(std::forward<Args>(args)...);
     return succeeded(op) ? fold(*op) : placeholder();
   }
+  /// The weight behind `x`, a constant as an inline one; null for others.
+  dialect::ParamAttr asParam(mlir::Value x);
   /// Stands for a value that could not be made.
   mlir::Value placeholder();
 
@@ -197,8 +199,6 @@ private:
   llvm::LogicalResult fail(StatusCode code, const llvm::Twine &message);
   static llvm::LogicalResult verifyOp(mlir::Operation *op);
   mlir::Value fold(mlir::Operation *op);
-  /// The weight behind `x`, a constant as an inline one; null for others.
-  dialect::ParamAttr asParam(mlir::Value x);
   mlir::Value foldParams(dialect::BinaryKind kind, mlir::Value a, mlir::Value b,
                          llvm::ArrayRef<DimExpr> dims);
 };
