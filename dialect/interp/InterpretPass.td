@@ -14,10 +14,10 @@ def InterpretPass : Pass<"moe-interpret", "::mlir::ModuleOp"> {
   let summary = "evaluates functions on made-up inputs";
   let description = [{
     With `function`, prints the results of one function to standard output. With
-    `after`, evaluates that function on `ranks` ranks and `before` on one, on the
-    same inputs, and fails if a result differs by more than atol + rtol *
-    |expected|. Without `before`, the function `after` is compared as it was when
-    moe-interpret-keep ran. The module stays as it is.
+    `after`, evaluates that function on `ranks` ranks and `before` on one, on
+    the same inputs, and fails if a result differs by more than atol + rtol *
+    |expected|. Without `before`, the function `after` is compared as it was
+    when moe-interpret-keep ran. The module stays as it is.
 
     ```
     moe-opt t.mlir --moe-interpret="function=f dims=batch:2,seq:3 inputs=iota"
@@ -28,7 +28,8 @@ def InterpretPass : Pass<"moe-interpret", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"function", "function", "std::string", "", "the function to print">,
-    Option<"before", "before", "std::string", "", "the expected function; default: the kept one">,
+    Option<"before", "before", "std::string", "",
+           "the expected function; default: the kept one">,
     Option<"after", "after", "std::string", "", "the function to compare">,
     ListOption<"dims", "dims", "std::string", "symbol:value, ...">,
     Option<"ranks", "ranks", "int64_t", "1", "number of ranks">,

@@ -1,4 +1,4 @@
-//===- MoeAttrs.td - Enums and attributes of the moe dialect -*- tablegen -*-===//
+//===- MoeAttrs.td - Enums and attributes of moe -----------*- tablegen -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -101,7 +101,8 @@ def Moe_ArgReduceKind : Moe_I32Enum<"ArgReduceKind", "index of an extreme", [
 ]>;
 def Moe_ArgReduceKindAttr : Moe_EnumAttr<Moe_ArgReduceKind, "arg_reduce_kind">;
 
-def Moe_ScatterKind : Moe_I32Enum<"ScatterKind", "what a scatter does to the element that is there", [
+def Moe_ScatterKind : Moe_I32Enum<"ScatterKind",
+    "what a scatter does to the element that is there", [
   I32EnumAttrCase<"None", 0, "none">,
   I32EnumAttrCase<"Add", 1, "add">,
   I32EnumAttrCase<"Mul", 2, "mul">,
@@ -125,7 +126,8 @@ def Moe_NormKind : Moe_I32Enum<"NormKind", "normalization", [
 def Moe_NormKindAttr : Moe_EnumAttr<Moe_NormKind, "norm_kind">;
 
 // Activation of an expert or dense FFN. `swiglu` is
-// min(g, limit) * sigmoid(alpha * min(g, limit)) * (clamp(l, -limit, limit) + beta).
+// min(g, limit) * sigmoid(alpha * min(g, limit)) * (clamp(l, -limit, limit) +
+// beta).
 def Moe_Activation : Moe_I32Enum<"Activation", "activation of an FFN", [
   I32EnumAttrCase<"Identity", 0, "identity">,
   I32EnumAttrCase<"Relu", 1, "relu">,
@@ -206,11 +208,13 @@ def Moe_MixKind : Moe_I32Enum<"MixKind", "how two branches are mixed", [
 ]>;
 def Moe_MixKindAttr : Moe_EnumAttr<Moe_MixKind, "mix_kind">;
 
-def Moe_CollectiveReduce : Moe_I32Enum<"CollectiveReduce", "reduction over ranks", [
+def Moe_CollectiveReduce : Moe_I32Enum<"CollectiveReduce",
+    "reduction over ranks", [
   I32EnumAttrCase<"Sum", 0, "sum">,
   I32EnumAttrCase<"Max", 1, "max">
 ]>;
-def Moe_CollectiveReduceAttr : Moe_EnumAttr<Moe_CollectiveReduce, "collective_reduce">;
+def Moe_CollectiveReduceAttr
+    : Moe_EnumAttr<Moe_CollectiveReduce, "collective_reduce">;
 
 //===----------------------------------------------------------------------===//
 // Attributes

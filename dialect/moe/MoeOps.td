@@ -80,7 +80,8 @@ def Moe_IotaOp : Moe_PureOp<"iota"> {
   let description = [{
     * C1: `start` has one entry, C2: the result has rank 1 and is not i1.
   }];
-  let arguments = (ins Moe_DimsAttr:$start, DefaultValuedAttr<I64Attr, "1">:$step);
+  let arguments = (ins Moe_DimsAttr:$start,
+    DefaultValuedAttr<I64Attr, "1">:$step);
   let results = (outs T:$result);
   let assemblyFormat = "$start attr-dict `:` type($result)";
   let hasFolder = 1;
@@ -94,7 +95,10 @@ def Moe_RangeOp : Moe_PureOp<"range"> {
   }];
   let arguments = (ins T:$start, T:$limit, T:$delta);
   let results = (outs T:$result);
-  let assemblyFormat = "$start `,` $limit `,` $delta attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $start `,` $limit `,` $delta attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -110,7 +114,9 @@ def Moe_UnaryOp : Moe_InferredOp<"unary"> {
   }];
   let arguments = (ins Moe_UnaryKindAttr:$kind, T:$x);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $x attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $x attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
 }
 def Moe_BinaryOp : Moe_InferredOp<"binary"> {
@@ -125,7 +131,9 @@ def Moe_BinaryOp : Moe_InferredOp<"binary"> {
   }];
   let arguments = (ins Moe_BinaryKindAttr:$kind, T:$lhs, T:$rhs);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $lhs `,` $rhs attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
 }
 def Moe_CompareOp : Moe_InferredOp<"compare"> {
@@ -136,7 +144,9 @@ def Moe_CompareOp : Moe_InferredOp<"compare"> {
   }];
   let arguments = (ins Moe_CompareKindAttr:$kind, T:$lhs, T:$rhs);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $lhs `,` $rhs attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
 }
 def Moe_SelectOp : Moe_InferredOp<"select"> {
@@ -147,7 +157,10 @@ def Moe_SelectOp : Moe_InferredOp<"select"> {
   }];
   let arguments = (ins T:$condition, T:$onTrue, T:$onFalse);
   let results = (outs T:$result);
-  let assemblyFormat = "$condition `,` $onTrue `,` $onFalse attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $condition `,` $onTrue `,` $onFalse attr-dict `:`
+    functional-type(operands, results)
+  }];
   let hasFolder = 1;
 }
 def Moe_CastOp : Moe_PureOp<"cast"> {
@@ -163,13 +176,14 @@ def Moe_CastOp : Moe_PureOp<"cast"> {
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
-def Moe_ElementwiseOp : Moe_PureOp<"elementwise", [SingleBlock, IsolatedFromAbove]> {
+def Moe_ElementwiseOp : Moe_PureOp<"elementwise",
+    [SingleBlock, IsolatedFromAbove]> {
   let summary = "a fused chain of elementwise operations";
   let description = [{
     The region is the program of one element: its arguments are the elements of
     the inputs as rank-0 tensors, its operations unary, binary, compare, select,
-    cast and constant on rank-0 tensors, closed by moe.yield. Inputs broadcast to
-    the shape of the results.
+    cast and constant on rank-0 tensors, closed by moe.yield. Inputs broadcast
+    to the shape of the results.
     * C1: there is one block argument for each input, rank 0, of its element
       type, C2: the body holds only the operations above, on rank 0, C3: it
       yields one value for each result, of its element type, C4: there is a
@@ -178,7 +192,9 @@ def Moe_ElementwiseOp : Moe_PureOp<"elementwise", [SingleBlock, IsolatedFromAbov
   let arguments = (ins Variadic<T>:$inputs);
   let results = (outs Variadic<T>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$inputs attr-dict-with-keyword `:` functional-type(operands, results) $body";
+  let assemblyFormat = [{
+    $inputs attr-dict-with-keyword `:` functional-type(operands, results) $body
+  }];
 }
 def Moe_YieldOp : Op<Moe_Dialect, "yield",
     [Pure, Terminator, ReturnLike, HasParent<"ElementwiseOp">]> {
@@ -198,9 +214,12 @@ def Moe_ReduceOp : Moe_InferredOp<"reduce"> {
     * C1: axes are sorted, unique and below the rank of x, C2: only max and min
       take i1.
   }];
-  let arguments = (ins Moe_ReduceKindAttr:$kind, T:$x, DenseI64ArrayAttr:$axes, BoolAttr:$keepdims);
+  let arguments = (ins Moe_ReduceKindAttr:$kind, T:$x, DenseI64ArrayAttr:$axes,
+    BoolAttr:$keepdims);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $x attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $x attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
 }
 def Moe_ArgReduceOp : Moe_InferredOp<"arg_reduce"> {
@@ -210,10 +229,13 @@ def Moe_ArgReduceOp : Moe_InferredOp<"arg_reduce"> {
     i64.
     * C1: the axis is below the rank of x, C2: x is not i1.
   }];
-  let arguments = (ins Moe_ArgReduceKindAttr:$kind, T:$x, I64Attr:$axis, BoolAttr:$keepdims,
-                       DefaultValuedAttr<BoolAttr, "false">:$select_last);
+  let arguments = (ins Moe_ArgReduceKindAttr:$kind, T:$x, I64Attr:$axis,
+    BoolAttr:$keepdims,
+    DefaultValuedAttr<BoolAttr, "false">:$select_last);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $x attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $x attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_MatmulOp : Moe_InferredOp<"matmul"> {
   let summary = "matrix product over broadcast batch dimensions";
@@ -224,9 +246,12 @@ def Moe_MatmulOp : Moe_InferredOp<"matmul"> {
     * C1: the element types are equal and not i1, C2: both have rank >= 2, C3:
       K is equal, C4: the leading dimensions broadcast, C5: bias is `[N]`.
   }];
-  let arguments = (ins T:$lhs, T:$rhs, Optional<T>:$bias, DefaultValuedAttr<BoolAttr, "false">:$transpose_rhs);
+  let arguments = (ins T:$lhs, T:$rhs, Optional<T>:$bias,
+    DefaultValuedAttr<BoolAttr, "false">:$transpose_rhs);
   let results = (outs T:$result);
-  let assemblyFormat = "$lhs `,` $rhs (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $lhs `,` $rhs (`,` $bias^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasCanonicalizer = 1;
 }
 def Moe_CumsumOp : Moe_InferredOp<"cumsum"> {
@@ -234,31 +259,36 @@ def Moe_CumsumOp : Moe_InferredOp<"cumsum"> {
   let description = [{
     * C1: the axis is below the rank of x, C2: x is not i1.
   }];
-  let arguments = (ins T:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$exclusive,
-                       DefaultValuedAttr<BoolAttr, "false">:$reverse);
+  let arguments = (ins T:$x, I64Attr:$axis,
+    DefaultValuedAttr<BoolAttr, "false">:$exclusive,
+    DefaultValuedAttr<BoolAttr, "false">:$reverse);
   let results = (outs T:$result);
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
 }
 def Moe_TopKOp : Moe_PureOp<"top_k"> {
   let summary = "the k largest or smallest elements along an axis";
   let description = [{
-    Values and i64 indices, ties to the lower index, sorted. k is the size of the
-    results along `axis`; where that is a data symbol, the operand `k` (one
+    Values and i64 indices, ties to the lower index, sorted. k is the size of
+    the results along `axis`; where that is a data symbol, the operand `k` (one
     element) gives its value.
     * C1: the axis is below the rank of x, C2: values has the type of x but for
       the size along axis, and indices its dimensions and i64, C3: a constant k
       is at most the size of x along axis, C4: the operand k is one integer.
   }];
-  let arguments = (ins T:$x, Optional<T>:$k, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "true">:$largest);
+  let arguments = (ins T:$x, Optional<T>:$k, I64Attr:$axis,
+    DefaultValuedAttr<BoolAttr, "true">:$largest);
   let results = (outs T:$values, T:$indices);
-  let assemblyFormat = "$x (`,` $k^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x (`,` $k^)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_SoftmaxOp : Moe_InferredOp<"softmax"> {
   let summary = "softmax along an axis, or its logarithm";
   let description = [{
     * C1: the axis is below the rank of x, C2: x is of floats.
   }];
-  let arguments = (ins T:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$log);
+  let arguments = (ins T:$x, I64Attr:$axis,
+    DefaultValuedAttr<BoolAttr, "false">:$log);
   let results = (outs T:$result);
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
 }
@@ -272,10 +302,14 @@ def Moe_NormOp : Moe_InferredOp<"norm", [AttrSizedOperandSegments]> {
       scale and bias broadcast to the normalized dimensions, C4: rms has no
       bias.
   }];
-  let arguments = (ins Moe_NormKindAttr:$kind, T:$x, Optional<T>:$scale, Optional<T>:$bias,
-                       I64Attr:$axis, F32Attr:$epsilon);
+  let arguments = (ins Moe_NormKindAttr:$kind, T:$x, Optional<T>:$scale,
+    Optional<T>:$bias,
+    I64Attr:$axis, F32Attr:$epsilon);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $x (`scale` $scale^)? (`bias` $bias^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $x (`scale` $scale^)? (`bias` $bias^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -286,28 +320,34 @@ def Moe_GatherOp : Moe_InferredOp<"gather"> {
   let summary = "slices of `data` along `axis`, by index";
   let description = [{
     The first `batch_dims` dimensions of data and indices are the same rows:
-    result[b.., i.., j.., t..] = data[b.., i.., indices[b.., j..], t..] with axis
-    >= batch_dims. Negative indices count from the end.
+    result[b.., i.., j.., t..] = data[b.., i.., indices[b.., j..], t..] with
+    axis >= batch_dims. Negative indices count from the end.
     * C1: 0 <= batch_dims <= axis < rank of data, and batch_dims <= rank of
       indices, C2: the indices are integers, C3: the batch dimensions are equal.
   }];
-  let arguments = (ins T:$data, T:$indices, I64Attr:$axis, DefaultValuedAttr<I64Attr, "0">:$batch_dims);
+  let arguments = (ins T:$data, T:$indices, I64Attr:$axis,
+    DefaultValuedAttr<I64Attr, "0">:$batch_dims);
   let results = (outs T:$result);
-  let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $data `,` $indices attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
 }
 def Moe_GatherNdOp : Moe_InferredOp<"gather_nd"> {
   let summary = "elements or slices by index tuples (ONNX GatherND)";
   let description = [{
-    indices `[b.., i.., n]`: each tuple of n indices picks from the dimensions of
-    data after the batch dimensions; result `[b.., i.., t..]`.
+    indices `[b.., i.., n]`: each tuple of n indices picks from the dimensions
+    of data after the batch dimensions; result `[b.., i.., t..]`.
     * C1: 0 <= batch_dims < rank of data and of indices, C2: the indices are
       integers, C3: the batch dimensions are equal, C4: n is a constant between
       1 and rank of data - batch_dims.
   }];
-  let arguments = (ins T:$data, T:$indices, DefaultValuedAttr<I64Attr, "0">:$batch_dims);
+  let arguments = (ins T:$data, T:$indices,
+    DefaultValuedAttr<I64Attr, "0">:$batch_dims);
   let results = (outs T:$result);
-  let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $data `,` $indices attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_GatherElementsOp : Moe_InferredOp<"gather_elements"> {
   let summary = "one element for each index (ONNX GatherElements)";
@@ -318,7 +358,9 @@ def Moe_GatherElementsOp : Moe_InferredOp<"gather_elements"> {
   }];
   let arguments = (ins T:$data, T:$indices, I64Attr:$axis);
   let results = (outs T:$result);
-  let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $data `,` $indices attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_ScatterElementsOp : Moe_InferredOp<"scatter_elements"> {
   let summary = "writes one element for each index (ONNX ScatterElements)";
@@ -328,9 +370,12 @@ def Moe_ScatterElementsOp : Moe_InferredOp<"scatter_elements"> {
       element types of data and updates are equal.
   }];
   let arguments = (ins T:$data, T:$indices, T:$updates, I64Attr:$axis,
-                       DefaultValuedAttr<Moe_ScatterKindAttr, "ScatterKind::None">:$kind);
+    DefaultValuedAttr<Moe_ScatterKindAttr, "ScatterKind::None">:$kind);
   let results = (outs T:$result);
-  let assemblyFormat = "$data `,` $indices `,` $updates attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $data `,` $indices `,` $updates attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 def Moe_ScatterNdOp : Moe_InferredOp<"scatter_nd"> {
   let summary = "writes elements or slices by index tuples (ONNX ScatterND)";
@@ -342,9 +387,12 @@ def Moe_ScatterNdOp : Moe_InferredOp<"scatter_nd"> {
       element types of data and updates are equal.
   }];
   let arguments = (ins T:$data, T:$indices, T:$updates,
-                       DefaultValuedAttr<Moe_ScatterKindAttr, "ScatterKind::None">:$kind);
+    DefaultValuedAttr<Moe_ScatterKindAttr, "ScatterKind::None">:$kind);
   let results = (outs T:$result);
-  let assemblyFormat = "$data `,` $indices `,` $updates attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $data `,` $indices `,` $updates attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 def Moe_SliceOp : Moe_PureOp<"slice"> {
   let summary = "a rectangular part";
@@ -357,7 +405,9 @@ def Moe_SliceOp : Moe_PureOp<"slice"> {
   }];
   let arguments = (ins T:$x, Moe_DimsAttr:$starts, DenseI64ArrayAttr:$steps);
   let results = (outs T:$result);
-  let assemblyFormat = "$x $starts attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x $starts attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
@@ -369,7 +419,9 @@ def Moe_ConcatOp : Moe_InferredOp<"concat"> {
   }];
   let arguments = (ins Variadic<T>:$inputs, I64Attr:$axis);
   let results = (outs T:$result);
-  let assemblyFormat = "$inputs attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $inputs attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
@@ -382,12 +434,17 @@ def Moe_PadOp : Moe_PureOp<"pad"> {
       types are equal, C3: value is one element and the mode constant, C4: where
       they are constant, low >= 0 and low + size of x <= size of the result.
   }];
-  let arguments = (ins T:$x, Optional<T>:$value, Moe_DimsAttr:$low, Moe_PadModeAttr:$mode);
+  let arguments = (ins T:$x, Optional<T>:$value, Moe_DimsAttr:$low,
+    Moe_PadModeAttr:$mode);
   let results = (outs T:$result);
-  let assemblyFormat = "$mode $x (`,` $value^)? $low attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $mode $x (`,` $value^)? $low attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 def Moe_TransposeOp : Moe_InferredOp<"transpose"> {
-  let summary = "dimensions in another order: result dimension i is x's permutation[i]";
+  let summary =
+    "dimensions in another order: result dimension i is x's permutation[i]";
   let description = "* C1: `permutation` is one of the dimensions of x.";
   let arguments = (ins T:$x, DenseI64ArrayAttr:$permutation);
   let results = (outs T:$result);
@@ -419,18 +476,23 @@ def Moe_BroadcastOp : Moe_PureOp<"broadcast"> {
   let hasFolder = 1;
 }
 def Moe_TriluOp : Moe_InferredOp<"trilu"> {
-  let summary = "upper or lower triangle of the last two dimensions, the rest zero";
+  let summary =
+    "upper or lower triangle of the last two dimensions, the rest zero";
   let description = [{
     Keeps element (i, j) if j - i >= diagonal (upper) or <= diagonal (lower);
     with negate_diagonal the diagonal is -`diagonal`.
     * C1: x has rank >= 2, C2: diagonal has one entry.
   }];
-  let arguments = (ins T:$x, BoolAttr:$upper, Moe_DimsAttr:$diagonal, DefaultValuedAttr<BoolAttr, "false">:$negate_diagonal);
+  let arguments = (ins T:$x, BoolAttr:$upper, Moe_DimsAttr:$diagonal,
+    DefaultValuedAttr<BoolAttr, "false">:$negate_diagonal);
   let results = (outs T:$result);
-  let assemblyFormat = "$x $diagonal attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x $diagonal attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_OneHotOp : Moe_PureOp<"one_hot"> {
-  let summary = "on where the position along `axis` equals the index, off elsewhere";
+  let summary =
+    "on where the position along `axis` equals the index, off elsewhere";
   let description = [{
     `values` is `[off, on]`. The depth is the size of the result along axis;
     where that is a data symbol, `depth` (one element) gives its value.
@@ -440,9 +502,13 @@ def Moe_OneHotOp : Moe_PureOp<"one_hot"> {
       the result, C4: the operand depth is one integer, C5: the indices are
       integers.
   }];
-  let arguments = (ins T:$indices, T:$values, Optional<T>:$depth, I64Attr:$axis);
+  let arguments = (ins T:$indices, T:$values, Optional<T>:$depth,
+    I64Attr:$axis);
   let results = (outs T:$result);
-  let assemblyFormat = "$indices `,` $values (`,` $depth^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $indices `,` $values (`,` $depth^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 def Moe_NonZeroOp : Moe_PureOp<"non_zero"> {
   let summary = "indices of the elements that are not zero (ONNX NonZero)";
@@ -468,9 +534,12 @@ def Moe_RotaryOp : Moe_InferredOp<"rotary"> {
     * C1: x has rank 4, C2: cos and sin are as above, C3: rotary_dim is even,
       positive and at most a constant D, C4: all are floats of one type.
   }];
-  let arguments = (ins T:$x, T:$cos, T:$sin, DefaultValuedAttr<BoolAttr, "false">:$interleaved, I64Attr:$rotary_dim);
+  let arguments = (ins T:$x, T:$cos, T:$sin,
+    DefaultValuedAttr<BoolAttr, "false">:$interleaved, I64Attr:$rotary_dim);
   let results = (outs T:$result);
-  let assemblyFormat = "$x `,` $cos `,` $sin attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x `,` $cos `,` $sin attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_AttentionOp : Moe_InferredOp<"attention", [AttrSizedOperandSegments]> {
   let summary = "scaled dot-product attention";
@@ -483,19 +552,20 @@ def Moe_AttentionOp : Moe_InferredOp<"attention", [AttrSizedOperandSegments]> {
     if j > T - S + i; `window` > 0: also if j <= T - S + i - window; both hide
     with minus infinity. `lengths` `[B]` (i64): keys from lengths[b] on are
     hidden and row b has
-    T replaced by lengths[b] in the rules above. `sink` `[H]`: exp(sink) is added
-    to the denominator. A row in which everything is hidden by minus infinity is
-    zero.
-    * C1: q, k and v are floats of one type and rank 4, C2: B, T, D and KV agree,
-      C3: KV divides H, both constants, C4: the mask is i1 or floats and
+    T replaced by lengths[b] in the rules above. `sink` `[H]`: exp(sink) is
+    added to the denominator. A row in which everything is hidden by minus
+    infinity is zero.
+    * C1: q, k and v are floats of one type and rank 4, C2: B, T, D and KV
+      agree, C3: KV divides H, both constants, C4: the mask is i1 or floats and
       broadcasts to `[B, H, S, T]`, C5: sink is floats `[H]`, C6: lengths is i64
       `[B]`, C7: window and softcap are not negative.
   }];
-  let arguments = (ins T:$q, T:$k, T:$v, Optional<T>:$mask, Optional<T>:$sink, Optional<T>:$lengths,
-                       F32Attr:$scale, DefaultValuedAttr<F32Attr, "-INFINITY">:$mask_fill,
-                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
-                       DefaultValuedAttr<BoolAttr, "false">:$causal,
-                       DefaultValuedAttr<I64Attr, "0">:$window);
+  let arguments = (ins T:$q, T:$k, T:$v, Optional<T>:$mask, Optional<T>:$sink,
+    Optional<T>:$lengths,
+    F32Attr:$scale, DefaultValuedAttr<F32Attr, "-INFINITY">:$mask_fill,
+    DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
+    DefaultValuedAttr<BoolAttr, "false">:$causal,
+    DefaultValuedAttr<I64Attr, "0">:$window);
   let results = (outs T:$result);
   let assemblyFormat = [{
     $q `,` $k `,` $v (`mask` $mask^)? (`sink` $sink^)? (`lengths` $lengths^)?
@@ -512,7 +582,8 @@ def Moe_CacheAppendOp : Moe_InferredOp<"cache_append"> {
     * C1: the axis is below the rank of past, C2: ranks, element types and the
       other dimensions are equal, C3: lengths is i64 `[B]` and the axis not 0.
   }];
-  let arguments = (ins T:$past, T:$new_entries, Optional<T>:$lengths, StrAttr:$state, I64Attr:$axis);
+  let arguments = (ins T:$past, T:$new_entries, Optional<T>:$lengths,
+    StrAttr:$state, I64Attr:$axis);
   let results = (outs T:$result);
   let assemblyFormat = [{
     $state $past `,` $new_entries (`lengths` $lengths^)? attr-dict `:`
@@ -545,8 +616,8 @@ def Moe_GateOp : Moe_InferredOp<"gate", [AttrSizedOperandSegments]> {
        group_fill_zero).
     3. The k best by selection.
     4. weight = by `mix_weight`, from `mix_scores` `[T, E]` instead of the score
-       or logits where given; dropping by capacity; `normalize` over the choices (that
-       survived, if normalize_after_drop); times `scale`, times
+       or logits where given; dropping by capacity; `normalize` over the choices
+       (that survived, if normalize_after_drop); times `scale`, times
        `expert_scale` `[E]`.
 
     Capacity, if drop_policy is not none: C = max(min_capacity, ceil(f32(T / E)
@@ -558,7 +629,8 @@ def Moe_GateOp : Moe_InferredOp<"gate", [AttrSizedOperandSegments]> {
       have the dimensions above, C7: k of the experts that stay in the groups
       exist.
   }];
-  let arguments = (ins T:$logits, Optional<T>:$selection_bias, Optional<T>:$expert_scale,
+  let arguments = (ins T:$logits, Optional<T>:$selection_bias,
+    Optional<T>:$expert_scale,
     Optional<T>:$mix_scores, Optional<T>:$used_token,
     I64Attr:$k,
     DefaultValuedAttr<Moe_RouterScoreAttr, "RouterScore::Softmax">:$score,
@@ -578,8 +650,8 @@ def Moe_GateOp : Moe_InferredOp<"gate", [AttrSizedOperandSegments]> {
     OptionalAttr<I64Attr>:$random_seed);
   let results = (outs T:$weights, T:$experts);
   let assemblyFormat = [{
-    $logits (`selection_bias` $selection_bias^)? (`expert_scale` $expert_scale^)?
-    (`mix_scores` $mix_scores^)? (`used_token` $used_token^)?
+    $logits (`selection_bias` $selection_bias^)? (`expert_scale`
+    $expert_scale^)? (`mix_scores` $mix_scores^)? (`used_token` $used_token^)?
     attr-dict `:` functional-type(operands, results)
   }];
 }
@@ -594,9 +666,13 @@ def Moe_DispatchOp : Moe_PureOp<"dispatch"> {
     * C1: x is `[T, M]` and experts i32 `[T, k]`, C2: weights are floats
       `[T, k]`, C3: the results are as above.
   }];
-  let arguments = (ins T:$x, T:$experts, Optional<T>:$weights, I64Attr:$num_experts);
+  let arguments = (ins T:$x, T:$experts, Optional<T>:$weights,
+    I64Attr:$num_experts);
   let results = (outs T:$rows, T:$counts, T:$slots);
-  let assemblyFormat = "$x `,` $experts (`,` $weights^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x `,` $experts (`,` $weights^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
   let summary = "the FFN of each expert on its rows";
@@ -608,12 +684,13 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     With `placement` and counts `[L]`, L the largest number of experts on one
     rank, rows and counts are those of the experts that this rank holds, in its
     order. Counts `[E]` are of all experts: rows are not exchanged (yet).
-    * C1: rows is `[R, M]`, counts i32 of rank 1, C2: w1 and w2 are as above, E a
-      constant, C3: w3 is there if gating is split, and only then, and as above,
-      C4: the biases are as above, C5: counts is `[E]`, or `[L]` with placement,
-      C6: swiglu is gated, C7: all floats have one type.
+    * C1: rows is `[R, M]`, counts i32 of rank 1, C2: w1 and w2 are as above, E
+      a constant, C3: w3 is there if gating is split, and only then, and as
+      above, C4: the biases are as above, C5: counts is `[E]`, or `[L]` with
+      placement, C6: swiglu is gated, C7: all floats have one type.
   }];
-  let arguments = (ins T:$rows, T:$counts, T:$w1, Optional<T>:$b1, T:$w2, Optional<T>:$b2,
+  let arguments = (ins T:$rows, T:$counts, T:$w1, Optional<T>:$b1, T:$w2,
+    Optional<T>:$b2,
     Optional<T>:$w3, Optional<T>:$b3,
     Moe_ActivationAttr:$activation,
     DefaultValuedAttr<Moe_GatingAttr, "Gating::None">:$gating,
@@ -623,7 +700,8 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     OptionalAttr<Moe_PlacementAttr>:$placement);
   let results = (outs T:$result);
   let assemblyFormat = [{
-    $activation $rows `,` $counts `w1` $w1 (`b1` $b1^)? `w2` $w2 (`b2` $b2^)? (`w3` $w3^)? (`b3` $b3^)?
+    $activation $rows `,` $counts `w1` $w1 (`b1` $b1^)? `w2` $w2 (`b2` $b2^)?
+    (`w3` $w3^)? (`b3` $b3^)?
     attr-dict `:` functional-type(operands, results)
   }];
 }
@@ -638,7 +716,10 @@ def Moe_CombineOp : Moe_InferredOp<"combine"> {
   }];
   let arguments = (ins T:$rows, T:$slots, Optional<T>:$weights);
   let results = (outs T:$result);
-  let assemblyFormat = "$rows `,` $slots (`,` $weights^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $rows `,` $slots (`,` $weights^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 def Moe_FfnOp : Moe_InferredOp<"ffn", [AttrSizedOperandSegments]> {
   let summary = "a dense FFN: shared expert, residual branch or plain MLP";
@@ -649,7 +730,8 @@ def Moe_FfnOp : Moe_InferredOp<"ffn", [AttrSizedOperandSegments]> {
       is split, and only then, and as above, C4: the biases are as above, C5:
       swiglu is gated, C6: all are floats of one type.
   }];
-  let arguments = (ins T:$x, T:$w1, Optional<T>:$b1, T:$w2, Optional<T>:$b2, Optional<T>:$w3, Optional<T>:$b3,
+  let arguments = (ins T:$x, T:$w1, Optional<T>:$b1, T:$w2, Optional<T>:$b2,
+    Optional<T>:$w3, Optional<T>:$b3,
     Moe_ActivationAttr:$activation,
     DefaultValuedAttr<Moe_GatingAttr, "Gating::None">:$gating,
     DefaultValuedAttr<F32Attr, "1.0f">:$alpha,
@@ -657,7 +739,8 @@ def Moe_FfnOp : Moe_InferredOp<"ffn", [AttrSizedOperandSegments]> {
     DefaultValuedAttr<F32Attr, "INFINITY">:$limit);
   let results = (outs T:$result);
   let assemblyFormat = [{
-    $activation $x `w1` $w1 (`b1` $b1^)? `w2` $w2 (`b2` $b2^)? (`w3` $w3^)? (`b3` $b3^)?
+    $activation $x `w1` $w1 (`b1` $b1^)? `w2` $w2 (`b2` $b2^)? (`w3` $w3^)?
+    (`b3` $b3^)?
     attr-dict `:` functional-type(operands, results)
   }];
 }
@@ -665,14 +748,19 @@ def Moe_MixOp : Moe_InferredOp<"mix"> {
   let summary = "experts' output with a dense branch";
   let description = [{
     experts and dense `[.., N]`, gate `[.., 2]`, `[.., 1]` or absent.
-    residual (PR-MoE): c = softmax(gate) over its 2 entries; experts * c0 + dense * c1.
-    add: experts + dense. sigmoid_gate: experts + sigmoid(gate) * dense.
+    residual (PR-MoE): c = softmax(gate) over its 2 entries; experts * c0 +
+    dense * c1. add: experts + dense. sigmoid_gate: experts + sigmoid(gate) *
+    dense.
     * C1: experts and dense have one type, of floats, C2: the gate is there but
       for add, floats, with dimensions as above.
   }];
-  let arguments = (ins Moe_MixKindAttr:$kind, T:$experts, T:$dense, Optional<T>:$gate);
+  let arguments = (ins Moe_MixKindAttr:$kind, T:$experts, T:$dense,
+    Optional<T>:$gate);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $experts `,` $dense (`gate` $gate^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $experts `,` $dense (`gate` $gate^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -684,10 +772,11 @@ def Moe_AllToAllOp : Moe_PureOp<"all_to_all"> {
   let description = [{
     Forward: rows `[R, M]` and counts `[E]` as moe.dispatch gives them ->
     `[R', M]`, counts of the local experts `[L]` (L = the largest number of
-    experts on one rank; unused entries 0), and `route` `[numRanks, E]` i32: rows
-    that each rank sends to each expert on this rank. Received rows are sorted by
-    local expert, then source rank, then source row. R' is a data symbol.
-    Experts with replicas: rank r sends to replica r modulo their number.
+    experts on one rank; unused entries 0), and `route` `[numRanks, E]` i32:
+    rows that each rank sends to each expert on this rank. Received rows are
+    sorted by local expert, then source rank, then source row. R' is a data
+    symbol. Experts with replicas: rank r sends to replica r modulo their
+    number.
 
     moe.all_to_all_back returns rows to where they came from.
     * C1: rows has rank 2, counts is i32 `[E]`, E the experts of the placement,
@@ -695,19 +784,26 @@ def Moe_AllToAllOp : Moe_PureOp<"all_to_all"> {
   }];
   let arguments = (ins T:$rows, T:$counts, Moe_PlacementAttr:$placement);
   let results = (outs T:$received, T:$local_counts, T:$route);
-  let assemblyFormat = "$rows `,` $counts attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $rows `,` $counts attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_AllToAllBackOp : Moe_PureOp<"all_to_all_back"> {
   let summary = "rows back to the ranks that sent them";
   let description = [{
     rows `[R', N]` in the order that moe.all_to_all received, its route, and the
-    counts `[E]` that it was given -> `[R, N]` in the order of the original rows.
-    * C1: rows has rank 2, route is i32 `[numRanks, E]`, counts i32 `[E]`, C2: the
-      result is as above.
+    counts `[E]` that it was given -> `[R, N]` in the order of the original
+    rows.
+    * C1: rows has rank 2, route is i32 `[numRanks, E]`, counts i32 `[E]`, C2:
+      the result is as above.
   }];
-  let arguments = (ins T:$rows, T:$route, T:$counts, Moe_PlacementAttr:$placement);
+  let arguments = (ins T:$rows, T:$route, T:$counts,
+    Moe_PlacementAttr:$placement);
   let results = (outs T:$result);
-  let assemblyFormat = "$rows `,` $route `,` $counts attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $rows `,` $route `,` $counts attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 def Moe_AllGatherOp : Moe_PureOp<"all_gather"> {
   let summary = "the parts of all ranks, one after the other along an axis";
@@ -738,16 +834,21 @@ def Moe_AllReduceOp : Moe_InferredOp<"all_reduce"> {
   let description = "* C1: x is not i1.";
   let arguments = (ins Moe_CollectiveReduceAttr:$kind, T:$x);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $x attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $x attr-dict `:` functional-type(operands, results)
+  }];
 }
 def Moe_ReduceScatterOp : Moe_PureOp<"reduce_scatter"> {
   let summary = "this rank's part of the reduction over the ranks";
   let description = [{
     * C1 to C3: as moe.all_gather, for result and x, C4: x is not i1.
   }];
-  let arguments = (ins Moe_CollectiveReduceAttr:$kind, T:$x, I64Attr:$axis, StrAttr:$part);
+  let arguments = (ins Moe_CollectiveReduceAttr:$kind, T:$x, I64Attr:$axis,
+    StrAttr:$part);
   let results = (outs T:$result);
-  let assemblyFormat = "$kind $x attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $kind $x attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 #endif // MOE_DIALECT_MOE_MOEOPS_TD

@@ -1142,6 +1142,19 @@ func.func @cache_append_c2(%a: tensor<2x4x3x8xf32>, %b: tensor<2x4x1x4xf32>) {
 
 // -----
 
+func.func @cache_append_c3(%a: tensor<2x4x3x8xf32>,
+                           %b: tensor<2x4x1x8xf32>,
+                           %c: tensor<3xi64>) {
+  // expected-error @+2 {{has lengths of [3], expected [2]}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = moe.cache_append "kv" %a, %b lengths %c {axis = 2 : i64}
+      : (tensor<2x4x3x8xf32>, tensor<2x4x1x8xf32>, tensor<3xi64>)
+      -> tensor<2x4x4x8xf32>
+  return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Experts
 //===----------------------------------------------------------------------===//

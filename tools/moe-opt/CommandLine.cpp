@@ -74,6 +74,8 @@ CommandLine::CommandLine()
       allowLinkedData("allow-linked-data", cl::cat(category),
                       cl::desc("external data may be symbolic links out of the "
                                "model's folder")),
+      crashes("test-crash", cl::cat(category), cl::Hidden,
+              cl::desc("crash after recognition, to test what remains")),
       examples(kExamples) {}
 
 /// embed, reference, synthetic or synthetic:seed.
@@ -116,6 +118,7 @@ StatusOr<Options> CommandLine::parse(int argc, char **argv) {
   options.remarks = remarks || verbose;
   options.verbose = verbose;
   options.allowLinkedData = allowLinkedData;
+  options.crashes = crashes;
   MOE_RETURN_IF_ERROR(parseWeights(options));
   if (options.ranks < 1 || options.ranks > kMaxRanks)
     return Status(StatusCode::Usage, "--ranks: " + std::to_string(ranks) +

@@ -35,6 +35,8 @@ struct Options {
   bool remarks = false;
   bool verbose = false;
   bool allowLinkedData = false;
+  /// Ends recognition with a crash, for tests.
+  bool crashes = false;
 
   /// The input is a model, not MLIR.
   bool isModel() const;
@@ -57,7 +59,7 @@ private:
   llvm::cl::opt<Emit> emit;
   llvm::cl::opt<int64_t> ranks;
   llvm::cl::opt<Reduce> reduce;
-  llvm::cl::opt<bool> remarks, verbose, allowLinkedData;
+  llvm::cl::opt<bool> remarks, verbose, allowLinkedData, crashes;
   llvm::cl::extrahelp examples;
 };
 

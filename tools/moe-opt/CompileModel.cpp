@@ -33,7 +33,10 @@ class Compilation {
 public:
   Compilation(const Options &options, const DialectRegistry &registry,
               const MlirOptMainConfig &config)
-      : options(options), config(config), context(registry),
+      : options(options), config(config), guard(options.input),
+        // One function gives threads nothing to do, and a crash on another
+        // thread could not be caught.
+        context(registry, MLIRContext::Threading::DISABLED),
         diagnostics(context, options.input) {
     context.loadAllAvailableDialects();
   }
@@ -44,13 +47,14 @@ private:
   /// Runs a stage and, if the user wants to know, says how long it took.
   Status stage(StringRef name, function_ref<Status()> work);
   Status import();
-  Status runPasses(function_ref<void(OpPassManager &)> build,
+  Status runPasses(StringRef name, function_ref<void(OpPassManager &)> build,
                    StatusCode onFailure);
   Status writePlan();
   Status writeText();
 
   const Options &options;
   const MlirOptMainConfig &config;
+  CrashGuard guard;
   MLIRContext context;
   DiagnosticPrinter diagnostics;
   OwningOpRef<ModuleOp> module;
@@ -69,7 +73,7 @@ Status Compilation::stage(StringRef name, function_ref<Status()> work) {
 }
 
 Status Compilation::import() {
-  return runGuarded("importing", [&]() -> Status {
+  return guard.run("import", [&]() -> Status {
     StatusCode code = StatusCode::BadModel;
     onnx_import::ImportOptions importOptions;
     importOptions.allowLinkedData = options.allowLinkedData;
@@ -82,15 +86,17 @@ Status Compilation::import() {
   });
 }
 
-Status Compilation::runPasses(function_ref<void(OpPassManager &)> build,
+Status Compilation::runPasses(StringRef name,
+                              function_ref<void(OpPassManager &)> build,
                               StatusCode onFailure) {
-  PassManager pm(&context);
+  PassManager pm(&context, ModuleOp::getOperationName());
   pm.enableVerifier(config.shouldVerifyPasses());
   if (failed(applyPassManagerCLOptions(pm)))
     return Status(StatusCode::Usage, "pass options contradict each other");
   applyDefaultTimingPassManagerCLOptions(pm);
   build(pm);
-  return runPipelineGuarded(pm, *module, onFailure);
+  return stage(name,
+               [&] { return guard.runPipeline(name, pm, *module, onFailure); });
 }
 
 Status Compilation::writePlan() {
@@ -118,8 +124,8 @@ Status Compilation::writePlan() {
       llvm::errs() << "\rweights: " << done / 1000000 << " of "
                    << total / 1000000 << " MB";
     };
-  Status status = runGuarded("writing the plan",
-                             [&] { return pass::emitPlan(*module, emit); });
+  Status status = guard.run("the writing of the plan",
+                            [&] { return pass::emitPlan(*module, emit); });
   if (showsProgress)
     llvm::errs() << "\r\033[K";
   return status;
@@ -142,29 +148,30 @@ Status Compilation::run() {
   MOE_RETURN_IF_ERROR(stage("import", [&] { return import(); }));
   if (options.emit == Emit::Import)
     return writeText();
-  MOE_RETURN_IF_ERROR(stage("recognition", [&] {
-    return runPasses(
-        [](OpPassManager &pm) { pass::buildRecognizePipeline(pm); },
-        StatusCode::Unsupported);
-  }));
+  MOE_RETURN_IF_ERROR(runPasses(
+      "recognition",
+      [&](OpPassManager &pm) {
+        pass::buildRecognizePipeline(pm);
+        if (options.crashes)
+          pm.addPass(createCrashPass());
+      },
+      StatusCode::Unsupported));
   if (options.emit == Emit::Moe)
     return writeText();
-  pass::DistributeOptions distribute;
-  distribute.ranks = options.ranks;
-  distribute.reduceExact = options.reduce == Reduce::Exact;
-  MOE_RETURN_IF_ERROR(stage("distribution", [&] {
-    return runPasses(
-        [&](OpPassManager &pm) {
-          pass::buildDistributePipeline(pm, distribute);
-        },
-        StatusCode::Internal);
-  }));
+  MOE_RETURN_IF_ERROR(runPasses(
+      "distribution",
+      [&](OpPassManager &pm) {
+        pass::DistributeOptions distribute;
+        distribute.ranks = options.ranks;
+        distribute.reduceExact = options.reduce == Reduce::Exact;
+        pass::buildDistributePipeline(pm, distribute);
+      },
+      StatusCode::Internal));
   if (options.emit == Emit::Distributed)
     return writeText();
-  MOE_RETURN_IF_ERROR(stage("lowering", [&] {
-    return runPasses([](OpPassManager &pm) { pass::buildLowerPipeline(pm); },
-                     StatusCode::Internal);
-  }));
+  MOE_RETURN_IF_ERROR(runPasses(
+      "lowering", [](OpPassManager &pm) { pass::buildLowerPipeline(pm); },
+      StatusCode::Internal));
   if (options.emit == Emit::Plan)
     return writeText();
   return stage("writing", [&] { return writePlan(); });

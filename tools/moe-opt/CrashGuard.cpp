@@ -11,8 +11,11 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "runtime/support/File.h"
 #include "llvm/Support/CrashRecoveryContext.h"
+#include "llvm/Support/raw_ostream.h"
 
+#include <cstdlib>
 #include <span>
+#include <unistd.h>
 
 using namespace mlir;
 
@@ -20,14 +23,18 @@ namespace moe::tool {
 
 static constexpr StringLiteral kReproducer = "moe-opt-crash.mlir";
 
-Status runGuarded(StringRef what, function_ref<Status()> work) {
+Status CrashGuard::run(StringRef what, function_ref<Status()> work,
+                       function_ref<std::string()> lastWords) const {
   llvm::CrashRecoveryContext::Enable();
   llvm::CrashRecoveryContext guard;
   guard.DumpStackAndCleanupOnFailure = true;
   Status status;
   if (guard.RunSafely([&] { status = work(); }))
     return status;
-  return Status(StatusCode::Internal, "crashed while " + what.str());
+  // Destructors might meet what the crash left behind, so none runs.
+  llvm::errs() << inputName << ": error: crashed during " << what << lastWords()
+               << "\n";
+  _exit(static_cast<int>(StatusCode::Internal));
 }
 
 /// The module and the pipeline in the form of --run-reproducer.
@@ -46,27 +53,55 @@ static std::string describeRun(PassManager &pm, ModuleOp module) {
   return text;
 }
 
-Status runPipelineGuarded(PassManager &pm, ModuleOp module,
-                          StatusCode onFailure) {
-  // Printing now would cost every run the time that only a crash needs; the
-  // copy is cheap, since no weight is in the IR.
-  OwningOpRef<ModuleOp> before(module.clone());
-  Status status = runGuarded("compiling", [&]() -> Status {
-    if (failed(pm.run(module)))
-      return Status(onFailure, "compilation failed");
-    return Status::ok();
-  });
-  if (status.code() != StatusCode::Internal || onFailure == status.code())
-    return status;
-  std::string text = describeRun(pm, *before);
+/// "; run '...' to repeat it", or why not.
+static std::string writeReproducer(PassManager &pm, ModuleOp module) {
+  std::string text = describeRun(pm, module);
   Status written =
       writeWholeFile(kReproducer.str(), std::as_bytes(std::span(text)));
   if (!written.isOk())
-    return Status(status.code(),
-                  status.message() + "; no reproducer: " + written.message());
-  return Status(status.code(), status.message() + "; run 'moe-opt " +
-                                   kReproducer.str() +
-                                   " --run-reproducer' to repeat it");
+    return "; no reproducer: " + written.message();
+  return "; run 'moe-opt " + kReproducer.str() +
+         " --run-reproducer' to repeat it";
+}
+
+Status CrashGuard::runPipeline(StringRef what, PassManager &pm, ModuleOp module,
+                               StatusCode onFailure) const {
+  // Printing now would cost every run the time that only an error needs; the
+  // copy is cheap, since no weight is in the IR.
+  OwningOpRef<ModuleOp> before(module.clone());
+  Status status = run(
+      what,
+      [&]() -> Status {
+        if (failed(pm.run(module)))
+          return Status(onFailure, what.str() + " failed");
+        return Status::ok();
+      },
+      [&] { return writeReproducer(pm, *before); });
+  if (status.code() != StatusCode::Internal)
+    return status;
+  return Status(status.code(), status.message() + writeReproducer(pm, *before));
+}
+
+//===----------------------------------------------------------------------===//
+// A crash to test all this
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct CrashPass : PassWrapper<CrashPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(CrashPass)
+
+  StringRef getArgument() const override { return "moe-test-crash"; }
+  StringRef getDescription() const override {
+    return "crashes, to test what remains then";
+  }
+  void runOnOperation() override { std::abort(); }
+};
+} // namespace
+
+void registerCrashPass() { PassRegistration<CrashPass>(); }
+
+std::unique_ptr<Pass> createCrashPass() {
+  return std::make_unique<CrashPass>();
 }
 
 } // namespace moe::tool

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A crash in a pass must not lose the way to it: the module as it was before
-// the pipeline, with the pipeline, is written to a file that
+// An error of the compiler must not lose the way to it: the module as it was
+// before the pipeline, with the pipeline, is written to a file that
 // `moe-opt --run-reproducer` runs again.
 //
 //===----------------------------------------------------------------------===//
@@ -18,18 +18,40 @@
 #include "runtime/support/Status.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
+#include <string>
+
 namespace moe::tool {
 
-/// Runs `work` and returns its result; if it crashes, Internal.
-Status runGuarded(llvm::StringRef what, llvm::function_ref<Status()> work);
+class CrashGuard {
+public:
+  /// `inputName` begins the message of a crash.
+  explicit CrashGuard(std::string inputName)
+      : inputName(std::move(inputName)) {}
 
-/// Runs the pipeline on the module. `onFailure` is the code if a pass fails; a
-/// crash is Internal and leaves a reproducer.
-Status runPipelineGuarded(mlir::PassManager &pm, mlir::ModuleOp module,
-                          StatusCode onFailure);
+  /// Runs `work` and returns its result. A crash ends the process with the code
+  /// of an internal error and says what it was doing; `lastWords` adds to that.
+  Status run(
+      llvm::StringRef what, llvm::function_ref<Status()> work,
+      llvm::function_ref<std::string()> lastWords = [] {
+        return std::string();
+      }) const;
+
+  /// Runs the pipeline on the module. `onFailure` is the code if a pass fails.
+  /// An internal error, crash or not, leaves a reproducer.
+  Status runPipeline(llvm::StringRef what, mlir::PassManager &pm,
+                     mlir::ModuleOp module, StatusCode onFailure) const;
+
+private:
+  std::string inputName;
+};
+
+/// Registers moe-test-crash, a pass that crashes.
+void registerCrashPass();
+std::unique_ptr<mlir::Pass> createCrashPass();
 
 } // namespace moe::tool
 

@@ -91,21 +91,13 @@ private:
 
 LogicalResult DiagnosticPrinter::enableRemarks(const MlirOptMainConfig &config,
                                                bool showsAll) {
-  remark::RemarkCategories categories;
-  auto select = [](std::optional<std::string> &category, std::string filter) {
-    if (!filter.empty())
-      category = std::move(filter);
-  };
-  select(categories.all, config.getRemarksAllFilter());
-  select(categories.passed, config.getRemarksPassedFilter());
-  select(categories.missed, config.getRemarksMissedFilter());
-  select(categories.analysis, config.getRemarksAnalyseFilter());
-  select(categories.failed, config.getRemarksFailedFilter());
-  if (!config.shouldEmitRemarks()) {
-    if (!showsAll)
-      return success();
-    categories.all = ".*";
-  }
+  if (!config.shouldEmitRemarks() && !showsAll)
+    return success();
+  // A kind without a filter of its own, even an empty one, is never emitted.
+  remark::RemarkCategories categories{
+      config.shouldEmitRemarks() ? config.getRemarksAllFilter() : ".*",
+      config.getRemarksPassedFilter(), config.getRemarksMissedFilter(),
+      config.getRemarksAnalyseFilter(), config.getRemarksFailedFilter()};
   showsRemarks = true;
   return remark::enableOptimizationRemarks(
       context, std::make_unique<RemarkPrinter>(*this),

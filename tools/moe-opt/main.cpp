@@ -24,8 +24,10 @@
 #include "passes/Pipelines.h"
 #include "tools/moe-opt/CommandLine.h"
 #include "tools/moe-opt/CompileModel.h"
+#include "tools/moe-opt/CrashGuard.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -47,6 +49,7 @@ static void registerPasses() {
   pass::registerMoePasses();
   pass::registerPipelines();
   interp::registerInterpPasses();
+  tool::registerCrashPass();
 }
 
 /// Runs the named passes on MLIR.
@@ -76,6 +79,9 @@ static Status runPassDriver(const tool::Options &options,
 
 int main(int argc, char **argv) {
   llvm::InitLLVM initialize(argc, argv);
+  llvm::setBugReportMsg(
+      "this is an error of moe-opt: please report it with the "
+      "reproducer\n");
   std::set_new_handler(reportOutOfMemory);
   llvm::install_bad_alloc_error_handler(
       [](void *, const char *, bool) { reportOutOfMemory(); });
