@@ -49,6 +49,12 @@ struct Operands {
   int64_t groupRows() const { return headsPerGroup * queries; }
   bool readsKeys() const { return isPlain(*k); }
   bool readsValues() const { return isPlain(*v); }
+  /// The mask of query i of head h from key j on.
+  const std::byte *maskRow(int64_t b, int64_t h, int64_t i, int64_t j) const {
+    return blockData(*mask) + (b * maskStrides[0] + h * maskStrides[1] +
+                               i * maskStrides[2] + j * maskStrides[3]) *
+                                  static_cast<int64_t>(dtypeSize(mask->dtype));
+  }
   /// Keys of row b of the batch.
   int64_t length(int64_t b) const {
     if (!lengths->present())
@@ -108,6 +114,8 @@ private:
                const Scratchpad &pad) const;
   void runBlock(const Operands &o, const Item &item, const Scratchpad &pad,
                 int64_t begin, int64_t count, float *max, float *sum) const;
+  bool isNegligible(const Operands &o, const Item &item, int64_t begin,
+                    int64_t count, const float *max) const;
   void addValues(const Operands &o, const Item &item, const Scratchpad &pad,
                  int64_t begin, int64_t count) const;
   void adjustScores(const Operands &o, const Item &item, int64_t row,
@@ -242,16 +250,15 @@ void AttentionKernel::adjustScores(const Operands &o, const Item &item,
   }
   if (o.mask->present()) {
     const TensorView &mask = *o.mask;
-    const std::byte *from =
-        blockData(mask) +
-        (item.b * o.maskStrides[0] + head * o.maskStrides[1] +
-         query * o.maskStrides[2] + begin * o.maskStrides[3]) *
-            static_cast<int64_t>(dtypeSize(mask.dtype));
+    const std::byte *from = o.maskRow(item.b, head, query, begin);
     if (mask.dtype == DType::Bool) {
       auto *visibleKeys = reinterpret_cast<const uint8_t *>(from);
-      for (int64_t j = 0; j < count; ++j)
-        if (!visibleKeys[j * o.maskStrides[3]])
-          scores[j] = options.maskFill;
+      if (o.maskStrides[3] == 1)
+        isa.hideScores(visibleKeys, options.maskFill, scores, count);
+      else
+        for (int64_t j = 0; j < count; ++j)
+          if (!visibleKeys[j * o.maskStrides[3]])
+            scores[j] = options.maskFill;
     } else if (mask.dtype == DType::F64) {
       auto *added = reinterpret_cast<const double *>(from);
       for (int64_t j = 0; j < count; ++j)
@@ -266,6 +273,32 @@ void AttentionKernel::adjustScores(const Operands &o, const Item &item,
   int64_t end = std::clamp<int64_t>(range.end - begin, 0, count);
   std::fill(scores, scores + first, kHidden);
   std::fill(scores + std::max(first, end), scores + kKeyBlock, kHidden);
+}
+
+/// Whether the mask hides a block of keys from all rows, and so far below the
+/// scores that they have seen that every weight would be exactly 0: then
+/// leaving the block out changes nothing.
+bool AttentionKernel::isNegligible(const Operands &o, const Item &item,
+                                   int64_t begin, int64_t count,
+                                   const float *max) const {
+  constexpr float kUnderflow = 105; // its weight is 0
+  if (!o.mask->present() || o.mask->dtype != DType::Bool ||
+      o.maskStrides[3] != 1)
+    return false;
+  for (int64_t r = 0; r < item.count; ++r) {
+    int64_t row = item.first + r;
+    int64_t head = item.group * o.headsPerGroup + row / o.queries;
+    if (!(max[r] - kUnderflow > options.maskFill))
+      return false;
+    auto *visibleKeys = reinterpret_cast<const uint8_t *>(
+        o.maskRow(item.b, head, row % o.queries, begin));
+    uint8_t any = 0;
+    for (int64_t j = 0; j < count; ++j)
+      any |= visibleKeys[j];
+    if (any)
+      return false;
+  }
+  return true;
 }
 
 void AttentionKernel::runBlock(const Operands &o, const Item &item,
@@ -392,9 +425,11 @@ void AttentionKernel::runItem(const Operands &o, const Item &item,
     all.end = std::max(all.end, range.end);
   }
   for (int64_t begin = all.first / kKeyBlock * kKeyBlock; begin < all.end;
-       begin += kKeyBlock)
-    runBlock(o, item, pad, begin, std::min(kKeyBlock, all.end - begin), max,
-             sum);
+       begin += kKeyBlock) {
+    int64_t count = std::min(kKeyBlock, all.end - begin);
+    if (!isNegligible(o, item, begin, count, max))
+      runBlock(o, item, pad, begin, count, max, sum);
+  }
   for (int64_t r = 0; r < item.count; ++r)
     finishRow(o, item, item.first + r, max[r], sum[r], pad);
 }

@@ -332,9 +332,8 @@ int64_t GateKernel::placesOf(const Routing &routing, const int64_t *first,
                              const int64_t *last, int64_t capacity) const {
   if (config.dropPolicy != DropPolicy::Logits)
     return capacity;
-  int64_t numPositive = std::count_if(first, last, [&](int64_t choice) {
-    return !(routing.keys[choice] < 0);
-  });
+  int64_t numPositive = std::count_if(
+      first, last, [&](int64_t choice) { return !(routing.keys[choice] < 0); });
   int64_t numOthers = routing.tokens - (last - first);
   return std::max(std::min(capacity, numPositive), capacity - numOthers);
 }

@@ -121,6 +121,9 @@ struct Isa {
   void (*scoreTile)(const ScoreArgs &args);
   /// softcap * tanh(x / softcap) in place, count a multiple of 8.
   void (*softcapRow)(float softcap, float *x, int64_t count);
+  /// scores[j] = fill where visible[j] is 0.
+  void (*hideScores)(const uint8_t *visible, float fill, float *scores,
+                     int64_t count);
   /// One step of the online softmax: kKeyBlock scores become weights
   /// exp(score - max); `max` and `sum` go on, and the factor for what was
   /// accumulated before is returned.

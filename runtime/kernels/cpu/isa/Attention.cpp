@@ -41,8 +41,10 @@ static MOE_INLINE void scores(const ScoreArgs &s, int64_t row, int64_t key) {
     }
   }
   if (d < s.depth) {
+#pragma GCC unroll 8
     for (int c = 0; c < C; ++c) {
       F32x8 y = loadPartial(k + c * s.kStride + d, s.depth - d);
+#pragma GCC unroll 8
       for (int r = 0; r < R; ++r)
         acc[r][c] = fma(load(q + r * s.qStride + d), y, acc[r][c]);
     }
@@ -88,25 +90,34 @@ void softcapRow(float softcap, float *x, int64_t count) {
     store(x + i, softcap * tanhOf(load(x + i) / softcap));
 }
 
+void hideScores(const uint8_t *visible, float fill, float *scores,
+                int64_t count) {
+  for (int64_t j = 0; j < count; ++j)
+    scores[j] = visible[j] ? scores[j] : fill;
+}
+
 float softmaxBlock(float *scores, float *max, float *sum) {
+  constexpr int kVectors = kKeyBlock / kLanes;
   const float infinity = std::numeric_limits<float>::infinity();
-  F32x8 lanes = load(scores);
-  for (int64_t i = kLanes; i < kKeyBlock; i += kLanes)
-    lanes = maxOf(load(scores + i), lanes);
+  F32x8 x[kVectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < kVectors; ++i)
+    x[i] = load(scores + i * kLanes);
+  F32x8 lanes = maxOf(maxOf(maxOf(x[0], x[1]), maxOf(x[2], x[3])),
+                      maxOf(maxOf(x[4], x[5]), maxOf(x[6], x[7])));
   float largest = maxLanes(lanes);
   if (!(largest > *max))
     largest = *max;
-  if (largest == -infinity) {
-    // Everything so far is hidden. A NaN among the scores must stay one.
-    for (int64_t i = 0; i < kKeyBlock; i += kLanes)
-      store(scores + i, expOf(load(scores + i)));
-  } else {
-    for (int64_t i = 0; i < kKeyBlock; i += kLanes)
-      store(scores + i, expOf(load(scores + i) - largest));
+  // While everything is hidden, minus infinity gives the weight 0, and a NaN
+  // among the scores stays one.
+  const F32x8 shift = splat(largest == -infinity ? 0 : largest);
+#pragma GCC unroll 8
+  for (int i = 0; i < kVectors; ++i) {
+    x[i] = expOfNegative(x[i] - shift);
+    store(scores + i * kLanes, x[i]);
   }
-  F32x8 partial = load(scores);
-  for (int64_t i = kLanes; i < kKeyBlock; i += kLanes)
-    partial += load(scores + i);
+  F32x8 partial =
+      ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
   float factor = 1;
   if (*max != largest)
     factor = expOf(splat(*max - largest))[0];

@@ -34,6 +34,8 @@ void scaleRow(float a, const float *x, float *y, int64_t count);
 void axpyRow(float a, const float *x, float *y, int64_t count);
 void scoreTile(const ScoreArgs &args);
 void softcapRow(float softcap, float *x, int64_t count);
+void hideScores(const uint8_t *visible, float fill, float *scores,
+                int64_t count);
 float softmaxBlock(float *scores, float *max, float *sum);
 TileFunction unaryTile(ElementwiseOp op, RegisterKind kind);
 TileFunction binaryTile(ElementwiseOp op, RegisterKind kind);

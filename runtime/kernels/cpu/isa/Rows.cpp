@@ -57,11 +57,11 @@ void softmaxRow(const float *x, float *y, int64_t count, bool log) {
   const F32x8 largest = splat(maxRow(x, count));
   if (log) {
     float sum = sumRow(x, count, -kInfinity,
-                       [&](F32x8 v) { return expOf(v - largest); });
+                       [&](F32x8 v) { return expOfNegative(v - largest); });
     const F32x8 logSum = splat(logOf(splat(sum))[0]);
     return mapRow(x, y, count, [&](F32x8 v) { return (v - largest) - logSum; });
   }
-  mapRow(x, y, count, [&](F32x8 v) { return expOf(v - largest); });
+  mapRow(x, y, count, [&](F32x8 v) { return expOfNegative(v - largest); });
   const F32x8 sum = splat(sumRow(y, count, 0, [](F32x8 v) { return v; }));
   mapRow(y, y, count, [&](F32x8 v) { return v / sum; });
 }
@@ -161,9 +161,9 @@ void activate(const ActivationArgs &args, const float *gate,
     return apply([](F32x8 v) { return tanhOf(v); });
   case Activation::Swiglu:
     for (int64_t i = 0; i < count; i += kLanes) {
-      F32x8 g = clampAbove(load(gate + i), args.limit);
-      F32x8 l =
-          clampBelow(clampAbove(load(linear + i), args.limit), -args.limit);
+      const F32x8 limit = splat(args.limit);
+      F32x8 g = minOf(limit, load(gate + i));
+      F32x8 l = maxOf(-limit, minOf(limit, load(linear + i)));
       store(out + i, g * sigmoidOf(args.alpha * g) * (l + args.beta));
     }
   }

@@ -34,6 +34,7 @@ const Isa kIsa = {
     .axpyRow = axpyRow,
     .scoreTile = scoreTile,
     .softcapRow = softcapRow,
+    .hideScores = hideScores,
     .softmaxBlock = softmaxBlock,
     .unaryTile = unaryTile,
     .binaryTile = binaryTile,

@@ -104,15 +104,22 @@ MOE_INLINE F32x8 copySign(F32x8 x, F32x8 s) {
   return fromBits((bits(x) & 0x7fffffff) |
                   (bits(s) & static_cast<int32_t>(0x80000000)));
 }
-/// The smaller one; x where x is not a number.
-MOE_INLINE F32x8 clampAbove(F32x8 x, float limit) {
-  return select(x > splat(limit), splat(limit), x);
+/// a > b ? a : b, so b where one of both is not a number.
+MOE_INLINE F32x8 maxOf(F32x8 a, F32x8 b) {
+#if MOE_ISA_HAS_FMA
+  return _mm256_max_ps(a, b);
+#else
+  return select(a > b, a, b);
+#endif
 }
-MOE_INLINE F32x8 clampBelow(F32x8 x, float limit) {
-  return select(x < splat(limit), splat(limit), x);
+/// a < b ? a : b.
+MOE_INLINE F32x8 minOf(F32x8 a, F32x8 b) {
+#if MOE_ISA_HAS_FMA
+  return _mm256_min_ps(a, b);
+#else
+  return select(a < b, a, b);
+#endif
 }
-/// The larger one; b where b is not a number.
-MOE_INLINE F32x8 maxOf(F32x8 a, F32x8 b) { return select(a > b, a, b); }
 
 MOE_INLINE F32x8 sqrtOf(F32x8 x) {
 #if MOE_ISA_HAS_FMA
@@ -137,23 +144,35 @@ MOE_INLINE F32x8 toFloat(I32x8 x) { return __builtin_convertvector(x, F32x8); }
 MOE_INLINE float sumLanes(F32x8 x) {
   return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
 }
-/// out[i] = sumLanes(x[i]) for four vectors, in the same order of additions.
+/// out[i] = sumLanes(x[i]) for four vectors, by the same additions.
 MOE_INLINE void sumLanes4(const F32x8 *x, float *out) {
 #if MOE_ISA_HAS_FMA
-  __m256 pairs =
-      _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
-  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(pairs),
-                                _mm256_extractf128_ps(pairs, 1)));
+  // Neighbours of two vectors at once: one blend, one shuffle.
+  auto pairs = [](__m256 a, __m256 b) {
+    return _mm256_add_ps(_mm256_blend_ps(a, b, 0xaa),
+                         _mm256_permute_ps(_mm256_blend_ps(b, a, 0xaa), 0xb1));
+  };
+  __m256 ab = pairs(x[0], x[1]), cd = pairs(x[2], x[3]);
+  __m256 quads = _mm256_add_ps(_mm256_blend_ps(ab, cd, 0xcc),
+                               _mm256_shuffle_ps(ab, cd, 0x4e));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(quads),
+                                _mm256_extractf128_ps(quads, 1)));
 #else
   for (int i = 0; i < 4; ++i)
     out[i] = sumLanes(x[i]);
 #endif
 }
 MOE_INLINE float maxLanes(F32x8 x) {
+#if MOE_ISA_HAS_FMA
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+#else
   float m = x[0];
   for (int i = 1; i < kLanes; ++i)
     m = m > x[i] ? m : x[i];
   return m;
+#endif
 }
 
 } // namespace moe::cpu::MOE_ISA

@@ -25,10 +25,9 @@ namespace moe::cpu::MOE_ISA {
 /// 2^n for -126 <= n <= 127.
 MOE_INLINE F32x8 powerOfTwo(I32x8 n) { return fromBits((n + 127) << 23); }
 
-/// exp(x) = 2^n exp(r), |r| <= ln(2) / 2; exp(r) = 1 + r + r^2 P(r).
-MOE_INLINE F32x8 expOf(F32x8 x) {
-  x = clampBelow(clampAbove(x, 89.0f), -105.0f);
-  F32x8 n = roundSmall(x * 1.44269504f);
+/// exp(x - n ln(2)) for n next to x / ln(2): with |r| <= ln(2) / 2,
+/// exp(r) = 1 + r + r^2 P(r).
+MOE_INLINE F32x8 reducedExp(F32x8 x, F32x8 n) {
   // The high part of ln(2) has 9 bits: n times it is exact.
   F32x8 r = fma(n, splat(-0.693359375f), x);
   r = fma(n, splat(2.12194440e-4f), r);
@@ -37,11 +36,24 @@ MOE_INLINE F32x8 expOf(F32x8 x) {
   p = fma(p, r, splat(4.166838899e-02f));
   p = fma(p, r, splat(1.666652113e-01f));
   p = fma(p, r, splat(4.999999404e-01f));
-  F32x8 y = fma(r * r, p, r) + 1.0f;
+  return fma(r * r, p, r) + 1.0f;
+}
+
+MOE_INLINE F32x8 expOf(F32x8 x) {
+  // NaN stays: it is the second operand.
+  x = maxOf(splat(-105.0f), minOf(splat(89.0f), x));
+  F32x8 n = roundSmall(x * 1.44269504f);
   // 2^n in two factors, as n may be 128 or -151.
   I32x8 k = toInt(n);
   I32x8 half = k >> 1;
-  return y * powerOfTwo(half) * powerOfTwo(k - half);
+  return reducedExp(x, n) * powerOfTwo(half) * powerOfTwo(k - half);
+}
+
+/// exp(x) for x <= 0, as softmax needs it; 0 for results below 2^-124.
+MOE_INLINE F32x8 expOfNegative(F32x8 x) {
+  F32x8 n = roundSmall(x * 1.44269504f);
+  F32x8 y = fromBits(bits(reducedExp(x, n)) + (toInt(n) << 23));
+  return fromBits(bits(y) & ~(x < splat(-86.0f)));
 }
 
 /// log(x) = e ln(2) + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2);
@@ -78,7 +90,7 @@ MOE_INLINE F32x8 sigmoidOf(F32x8 x) {
   return select(x < splat(0.0f), e, splat(1.0f)) / (1.0f + e);
 }
 
-/// |x| < 0.625: x + x^3 P(x^2); else 1 - 2 / (exp(2 |x|) + 1).
+/// |x| < 0.625: x + x^3 P(x^2); else (1 - e) / (1 + e), e = exp(-2 |x|).
 MOE_INLINE F32x8 tanhOf(F32x8 x) {
   F32x8 magnitude = abs(x);
   F32x8 u = x * x;
@@ -88,13 +100,14 @@ MOE_INLINE F32x8 tanhOf(F32x8 x) {
   p = fma(p, u, splat(1.333149076e-01f));
   p = fma(p, u, splat(-3.333328366e-01f));
   F32x8 small = fma(u * x, p, x);
-  F32x8 large = 1.0f - 2.0f / (expOf(2.0f * magnitude) + 1.0f);
+  F32x8 e = expOfNegative(-2.0f * magnitude);
+  F32x8 large = (1.0f - e) / (1.0f + e);
   return select(magnitude < splat(0.625f), small, copySign(large, x));
 }
 
 /// |x| < 1: x + x P(x^2); else 1 - exp(-|x| (1 + Q(|x|))).
 MOE_INLINE F32x8 erfOf(F32x8 x) {
-  F32x8 t = clampAbove(abs(x), 4.0f); // erf(4) is 1 in f32.
+  F32x8 t = minOf(splat(4.0f), abs(x)); // erf(4) is 1 in f32.
   F32x8 u = x * x;
   F32x8 p = splat(7.889114931e-05f);
   p = fma(p, u, splat(-8.020839887e-04f));
@@ -113,9 +126,11 @@ MOE_INLINE F32x8 erfOf(F32x8 x) {
   q = fma(q, t, splat(1.040295735e-01f));
   q = fma(q, t, splat(6.361561418e-01f));
   q = fma(q, t, splat(1.284537911e-01f));
-  F32x8 large = 1.0f - expOf(-fma(t, q, t));
+  F32x8 large = 1.0f - expOfNegative(-fma(t, q, t));
   return select(t < splat(1.0f), small, copySign(large, x));
 }
+
+MOE_INLINE F32x8 reluOf(F32x8 x) { return maxOf(splat(0.0f), x); }
 
 /// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). With u = 1 + e rounded,
 /// log1p(e) = log(u) + (e - (u - 1)) / u.
@@ -123,12 +138,9 @@ MOE_INLINE F32x8 softplusOf(F32x8 x) {
   F32x8 e = expOf(-abs(x));
   F32x8 u = 1.0f + e;
   F32x8 log1p = logOf(u) + (e - (u - 1.0f)) / u;
-  return select(x < splat(0.0f), splat(0.0f), x) + log1p;
+  return reluOf(x) + log1p;
 }
 
-MOE_INLINE F32x8 reluOf(F32x8 x) {
-  return select(x < splat(0.0f), splat(0.0f), x);
-}
 MOE_INLINE F32x8 geluErfOf(F32x8 x) {
   return 0.5f * x * (1.0f + erfOf(x * 0.707106781f));
 }
