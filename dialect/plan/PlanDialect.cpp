@@ -48,6 +48,22 @@ DimExpr plan_dialect::parseExpr(StringRef text) {
   return expr.isOk() ? *std::move(expr) : DimExpr();
 }
 
+std::vector<uint8_t> plan_dialect::bytesOf(DenseElementsAttr elements) {
+  std::vector<uint8_t> bytes;
+  size_t width = dtypeSize(*dialect::toDType(elements.getElementType()));
+  auto append = [&](uint64_t bits) {
+    for (size_t i = 0; i < width; ++i)
+      bytes.push_back(static_cast<uint8_t>(bits >> (8 * i)));
+  };
+  if (isa<FloatType>(elements.getElementType()))
+    for (APFloat value : elements.getValues<APFloat>())
+      append(value.bitcastToAPInt().getZExtValue());
+  else
+    for (APInt value : elements.getValues<APInt>())
+      append(value.getZExtValue());
+  return bytes;
+}
+
 //===----------------------------------------------------------------------===//
 // Verifiers
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,4 @@
-//===- PlanDialect.h - The plan dialect --------------------------*- C++
-//-*-===//
+//===- PlanDialect.h - The plan dialect -------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -23,6 +22,9 @@
 #include "mlir/IR/RegionKindInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include <cstdint>
+#include <vector>
+
 #include "dialect/plan/PlanDialect.h.inc"
 #include "dialect/plan/PlanEnums.h.inc"
 
@@ -40,6 +42,9 @@ namespace moe::plan_dialect {
 /// The expression that `text` spells; the texts of a verified plan are valid,
 /// any other is 0.
 DimExpr parseExpr(llvm::StringRef text);
+
+/// Elements as plans store them: row major, little endian, i1 as one byte.
+std::vector<uint8_t> bytesOf(mlir::DenseElementsAttr elements);
 
 } // namespace moe::plan_dialect
 

@@ -92,10 +92,14 @@ def Plan_ProgramOp : Plan_Op<"program",
 
 def Plan_SymbolOp : Plan_Row<"symbol"> {
   let summary = "a symbol of sizes (Symbol)";
-  let description = "* C1: the name is a symbol's, C2: `whole` or `bound` stands where the kind needs it.";
+  let description = [{
+    * C1: the name is a symbol's, C2: `whole` or `bound` stands where the kind
+      needs it.
+  }];
   let arguments = (ins StrAttr:$name, Plan_SymbolKindAttr:$kind,
                        Plan_Index<>:$input, Plan_Index<>:$axis,
-                       OptionalAttr<StrAttr>:$whole, OptionalAttr<StrAttr>:$bound,
+                       OptionalAttr<StrAttr>:$whole,
+                       OptionalAttr<StrAttr>:$bound,
                        DefaultValuedAttr<I64Attr, "0">:$default_max);
   let assemblyFormat = [{
     $name $kind (`whole` $whole^)? (`bound` $bound^)? attr-dict
@@ -140,13 +144,16 @@ def Plan_ParamOp : Plan_Row<"param"> {
                        DenseI64ArrayAttr:$dims, ArrayAttr:$blocks,
                        DefaultValuedAttr<I64Attr, "0">:$experts,
                        Plan_Index<>:$layer, Plan_Bool:$is_expert);
-  let assemblyFormat = "$name $element_type $layout $dims `blocks` $blocks attr-dict";
+  let assemblyFormat = [{
+    $name $element_type $layout $dims `blocks` $blocks attr-dict
+  }];
   let hasVerifier = 1;
 }
 
 def Plan_StateOp : Plan_Row<"state"> {
   let summary = "a cache that steps append to (State)";
-  let arguments = (ins StrAttr:$name, TypeAttr:$element_type, Moe_DimsAttr:$dims,
+  let arguments = (ins StrAttr:$name, TypeAttr:$element_type,
+                       Moe_DimsAttr:$dims,
                        I64Attr:$axis, StrAttr:$length, Plan_Index<>:$part_axis,
                        OptionalAttr<StrAttr>:$part, Plan_Index<>:$input,
                        Plan_Index<>:$output);
@@ -157,12 +164,13 @@ def Plan_StateOp : Plan_Row<"state"> {
 }
 
 class Plan_Port<string mnemonic> : Plan_Row<mnemonic> {
-  let arguments = (ins StrAttr:$name, TypeAttr:$element_type, Moe_DimsAttr:$dims,
+  let arguments = (ins StrAttr:$name, TypeAttr:$element_type,
+                       Moe_DimsAttr:$dims,
                        Optional<Plan_Buffer>:$buffer, Plan_Index<>:$part_axis,
                        OptionalAttr<StrAttr>:$part, Plan_Index<>:$state);
   let assemblyFormat = [{
-    $name $element_type $dims (`in` $buffer^)? (`divided` $part_axis^ `by` $part)?
-    attr-dict
+    $name $element_type $dims (`in` $buffer^)?
+    (`divided` $part_axis^ `by` $part)? attr-dict
   }];
 }
 def Plan_InputOp : Plan_Port<"input"> {
@@ -202,9 +210,9 @@ def Plan_NoneOp : Plan_Row<"none"> {
 def Plan_StepOp : Plan_Row<"step", [AttrSizedOperandSegments]> {
   let summary = "one run of a kernel (Step)";
   let description = [{
-    `settings` (Step.attributes) has integers, floats, strings, lists of them and `#moe.dims`
-    (expressions). `program` and `registers` (Step.results) are those of
-    elementwise.
+    `settings` (Step.attributes) has integers, floats, strings, lists of them
+    and `#moe.dims` (expressions). `program` and `registers` (Step.results) are
+    those of elementwise.
     * C1: settings are of these kinds, C2: the program reads registers that
       are defined before, C3: it has a result for each output.
   }];

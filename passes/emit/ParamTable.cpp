@@ -8,6 +8,7 @@
 #include "passes/emit/ParamTable.h"
 
 #include "dialect/moe/MoeTypes.h"
+#include "dialect/plan/PlanDialect.h"
 #include "mlir/IR/Builders.h"
 #include "runtime/plan/Plan_generated.h"
 #include "runtime/support/File.h"
@@ -17,22 +18,6 @@ using namespace mlir;
 using namespace moe;
 using namespace moe::dialect;
 using namespace moe::pass;
-
-std::vector<uint8_t> moe::pass::bytesOf(DenseElementsAttr elements) {
-  std::vector<uint8_t> bytes;
-  size_t width = dtypeSize(*toDType(elements.getElementType()));
-  auto append = [&](uint64_t bits) {
-    for (size_t i = 0; i < width; ++i)
-      bytes.push_back(static_cast<uint8_t>(bits >> (8 * i)));
-  };
-  if (isa<FloatType>(elements.getElementType()))
-    for (APFloat value : elements.getValues<APFloat>())
-      append(value.bitcastToAPInt().getZExtValue());
-  else
-    for (APInt value : elements.getValues<APInt>())
-      append(value.getZExtValue());
-  return bytes;
-}
 
 /// "File" for "file": the schema's names are the dialect's in another case.
 static std::optional<plan::ParamExprKind> parseKind(StringRef name) {
@@ -58,7 +43,7 @@ StatusOr<uint32_t> ParamTable::addFile(StringRef name) {
 
 uint32_t ParamTable::addConstant(DenseElementsAttr elements) {
   auto row = std::make_unique<plan::ConstantT>();
-  row->data = bytesOf(elements);
+  row->data = plan_dialect::bytesOf(elements);
   program.constants.push_back(std::move(row));
   return program.constants.size() - 1;
 }

@@ -51,9 +51,6 @@ private:
 dialect::ParamAttr importParamExpr(const plan::ProgramT &program,
                                    uint32_t index, mlir::MLIRContext *context);
 
-/// Row major, little endian, i1 as one byte.
-std::vector<uint8_t> bytesOf(mlir::DenseElementsAttr elements);
-
 } // namespace moe::pass
 
 #endif // MOE_PASSES_EMIT_PARAMTABLE_H

@@ -7,8 +7,6 @@
 
 #include "passes/lower/PlanBuilder.h"
 
-#include "passes/emit/ParamTable.h"
-
 using namespace mlir;
 using namespace moe;
 using namespace moe::dialect;

@@ -1,5 +1,4 @@
-//===- Placement.h - Which ranks hold which expert ---------------*- C++
-//-*-===//
+//===- Placement.h - Which ranks hold which expert --------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
