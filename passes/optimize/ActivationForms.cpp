@@ -1,4 +1,4 @@
-//===- ActivationForms.cpp - Canonical forms of activations --------------===//
+//===- ActivationForms.cpp - Canonical forms of activations ---------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

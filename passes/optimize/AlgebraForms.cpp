@@ -1,4 +1,4 @@
-//===- AlgebraForms.cpp - Canonical forms of simple arithmetic -----------===//
+//===- AlgebraForms.cpp - Canonical forms of simple arithmetic ------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

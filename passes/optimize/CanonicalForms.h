@@ -1,5 +1,4 @@
-//===- CanonicalForms.h - One form for each idea -----------------*- C++
-//-*-===//
+//===- CanonicalForms.h - One form for each idea ----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- CanonicalizeTensor.cpp - One form for each idea -------------------===//
+//===- CanonicalizeTensor.cpp - One form for each idea --------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- MovementForms.cpp - Canonical forms of moved elements -------------===//
+//===- MovementForms.cpp - Canonical forms of moved elements --------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

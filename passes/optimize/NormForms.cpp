@@ -1,4 +1,4 @@
-//===- NormForms.cpp - Canonical forms of normalizations -----------------===//
+//===- NormForms.cpp - Canonical forms of normalizations ------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

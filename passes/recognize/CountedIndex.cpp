@@ -1,4 +1,4 @@
-//===- CountedIndex.cpp - Indices that count 0, 1, 2 .. ------------------===//
+//===- CountedIndex.cpp - Indices that count 0, 1, 2 .. -------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- DeepSpeedAssembly.cpp - From choices to a moe.gate ----------------===//
+//===- DeepSpeedAssembly.cpp - From choices to a moe.gate -----------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

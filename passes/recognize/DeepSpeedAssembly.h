@@ -1,4 +1,4 @@
-//===- DeepSpeedAssembly.h - From choices to a moe.gate --------*- C++ -*-===//
+//===- DeepSpeedAssembly.h - From choices to a moe.gate ---------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- DeepSpeedDense.cpp - DeepSpeed's layer as products of masks -------===//
+//===- DeepSpeedDense.cpp - DeepSpeed's layer as products of masks --------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

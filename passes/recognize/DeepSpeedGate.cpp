@@ -1,4 +1,4 @@
-//===- DeepSpeedGate.cpp - DeepSpeed's gates in tensor arithmetic --------===//
+//===- DeepSpeedGate.cpp - DeepSpeed's gates in tensor arithmetic ---------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- DeepSpeedIndex.cpp - DeepSpeed's layer as index tables ------------===//
+//===- DeepSpeedIndex.cpp - DeepSpeed's layer as index tables -------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- DeepSpeedLayer.h - DeepSpeed's layer in its forms -------*- C++ -*-===//
+//===- DeepSpeedLayer.h - DeepSpeed's layer in its forms --------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- DeepSpeedMasks.cpp - Masks of tokens and experts ------------------===//
+//===- DeepSpeedMasks.cpp - Masks of tokens and experts -------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

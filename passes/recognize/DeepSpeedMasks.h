@@ -1,4 +1,4 @@
-//===- DeepSpeedMasks.h - Masks of tokens and experts ----------*- C++ -*-===//
+//===- DeepSpeedMasks.h - Masks of tokens and experts -----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

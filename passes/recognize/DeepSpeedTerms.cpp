@@ -1,4 +1,4 @@
-//===- DeepSpeedTerms.cpp - The choices of a DeepSpeed gate --------------===//
+//===- DeepSpeedTerms.cpp - The choices of a DeepSpeed gate ---------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- DeepSpeedTerms.h - The choices of a DeepSpeed gate ------*- C++ -*-===//
+//===- DeepSpeedTerms.h - The choices of a DeepSpeed gate -------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

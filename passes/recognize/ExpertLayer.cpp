@@ -1,4 +1,4 @@
-//===- ExpertLayer.cpp - Build a recognized layer ------------------------===//
+//===- ExpertLayer.cpp - Build a recognized layer -------------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- ExpertLayer.h - Build a recognized layer ------------------*- C++
-//-*-===//
+//===- ExpertLayer.h - Build a recognized layer -----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

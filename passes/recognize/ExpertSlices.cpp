@@ -1,4 +1,4 @@
-//===- ExpertSlices.cpp - One FFN for each slice of a tensor -------------===//
+//===- ExpertSlices.cpp - One FFN for each slice of a tensor --------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

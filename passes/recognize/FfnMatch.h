@@ -1,5 +1,4 @@
-//===- FfnMatch.h - Find a feed-forward network in tensor arithmetic
-//-------===//
+//===- FfnMatch.h - Find FFNs in tensor arithmetic --------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -25,7 +24,7 @@
 #ifndef MOE_PASSES_RECOGNIZE_FFNMATCH_H
 #define MOE_PASSES_RECOGNIZE_FFNMATCH_H
 
-#include "dialect/moe/MoeOps.h"
+#include "passes/recognize/LinearMatch.h"
 
 #include "llvm/ADT/SetVector.h"
 
@@ -33,34 +32,6 @@
 #include <optional>
 
 namespace moe::pass {
-
-/// A parameter as one operand of an FFN.
-struct WeightRef {
-  dialect::ParamOp param;
-  /// The experts whose rows were gathered, in row-major order of the tokens
-  /// and their choices; null if param is used as it is.
-  mlir::Value experts;
-  /// A matrix is [out, in] instead of [in, out].
-  bool isTransposed = false;
-  /// Each of the E matrices multiplies one batch.
-  bool isStacked = false;
-
-  /// True if a token meets one matrix, the same for all tokens.
-  bool isDense() const { return !experts && !isStacked; }
-  /// True if both are gathered alike, or stacked alike.
-  bool isChosenAs(const WeightRef &other) const {
-    return experts == other.experts && isStacked == other.isStacked;
-  }
-  explicit operator bool() const { return static_cast<bool>(param); }
-};
-
-/// y = x W + b.
-struct Linear {
-  mlir::Value input;
-  WeightRef weight, bias;
-  dialect::MatmulOp product;
-};
-std::optional<Linear> matchLinear(mlir::Value value);
 
 struct FfnMatch {
   mlir::Value input;

@@ -1,4 +1,4 @@
-//===- GateMatch.cpp - Routers in tensor arithmetic ----------------------===//
+//===- GateMatch.cpp - Routers in tensor arithmetic -----------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- GateMatch.h - Routers in tensor arithmetic ----------------*- C++
-//-*-===//
+//===- GateMatch.h - Routers in tensor arithmetic ---------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

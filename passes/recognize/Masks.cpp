@@ -1,4 +1,4 @@
-//===- Masks.cpp - Masks of attention ------------------------------------===//
+//===- Masks.cpp - Masks of attention -------------------------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

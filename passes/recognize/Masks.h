@@ -1,5 +1,4 @@
-//===- Masks.h - Masks of attention ------------------------------*- C++
-//-*-===//
+//===- Masks.h - Masks of attention -----------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Match.cpp - Small questions that patterns ask about values --------===//
+//===- Match.cpp - Small questions that patterns ask about values ---------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Match.h - Small questions that patterns ask about values --*- C++
-//-*-===//
+//===- Match.h - Small questions that patterns ask about values -*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

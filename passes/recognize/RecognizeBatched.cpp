@@ -1,4 +1,4 @@
-//===- RecognizeBatched.cpp - Find experts with gathered weights ---------===//
+//===- RecognizeBatched.cpp - Find experts with gathered weights ----------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- RecognizeCache.cpp - Find the caches of a generation model --------===//
+//===- RecognizeCache.cpp - Find the caches of a generation model ---------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- RecognizeDeepSpeed.cpp - Find DeepSpeed's MoE layer ---------------===//
+//===- RecognizeDeepSpeed.cpp - Find DeepSpeed's MoE layer ----------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

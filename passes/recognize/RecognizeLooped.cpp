@@ -1,4 +1,4 @@
-//===- RecognizeLooped.cpp - Find experts that gather their tokens -------===//
+//===- RecognizeLooped.cpp - Find experts that gather their tokens --------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- RecognizeMasked.cpp - Find experts that run on all tokens ---------===//
+//===- RecognizeMasked.cpp - Find experts that run on all tokens ----------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- RecognizeShared.cpp - Find dense FFNs and their mixing ------------===//
+//===- RecognizeShared.cpp - Find dense FFNs and their mixing -------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- RecognizeStacked.cpp - Find experts that run as one batch ---------===//
+//===- RecognizeStacked.cpp - Find experts that run as one batch ----------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

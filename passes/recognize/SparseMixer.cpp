@@ -1,4 +1,4 @@
-//===- SparseMixer.cpp - Find the router of PhiMoE -----------------------===//
+//===- SparseMixer.cpp - Find the router of PhiMoE ------------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- UnifySymbols.cpp - One symbol for sizes that must be equal --------===//
+//===- UnifySymbols.cpp - One symbol for sizes that must be equal ---------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

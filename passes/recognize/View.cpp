@@ -1,4 +1,4 @@
-//===- View.cpp - Where the elements of a value come from ----------------===//
+//===- View.cpp - Where the elements of a value come from -----------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

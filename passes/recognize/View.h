@@ -1,5 +1,4 @@
-//===- View.h - Where the elements of a value come from ----------*- C++
-//-*-===//
+//===- View.h - Where the elements of a value come from ---------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
