@@ -105,7 +105,7 @@ public:
                        " elements from " + std::to_string(starts[i]) +
                        " in steps of " + std::to_string(steps[i]));
       offset += starts[i] * x.strides[i];
-      part.strides[i] = steps[i] * x.strides[i];
+      part.strides[i] = out.dims[i] == 1 ? 0 : steps[i] * x.strides[i];
     }
     CopyBox box(part, out);
     box.moveFrom(offset);

@@ -81,6 +81,11 @@ Status PadKernel::run(const KernelArgs &args, StepContext &context) const {
     return Status::ok();
   MOE_ASSIGN_OR_RETURN(std::span<const int64_t> low,
                        exprs(context, "low", numLow));
+  constexpr int64_t kFar = int64_t(1) << 62;
+  for (int64_t elements : low)
+    if (elements < -kFar || elements > kFar)
+      return badPlan("cannot begin " + std::to_string(elements) +
+                     " elements before x");
   Scratch scratch(context.workspace);
   int64_t *tables[kMaxRank];
   cut(scratch, out, tables);
