@@ -31,8 +31,10 @@ WeightFiles::WeightFiles(
 }
 
 StatusOr<InputFile> WeightFiles::open(const std::string &path) const {
-  Status status(StatusCode::IoError,
-                path + ": lies outside of the folders for weights");
+  Status status(
+      StatusCode::IoError,
+      path + ": lies outside of the plan's folder; allow its folder with "
+             "--weights-folder");
   for (const std::string &base : folders) {
     fs::path full = (fs::path(base) / path).lexically_normal();
     for (const std::string &folder : folders) {

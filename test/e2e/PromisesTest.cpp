@@ -48,12 +48,18 @@ protected:
 
   /// Runs a plan; returns all outputs by name.
   std::map<std::string, moe::HostTensor>
-  run(const std::string &plan, const std::string &inputs, int threads) {
+  run(const std::string &plan, const std::string &inputs, int threads,
+      const std::vector<std::string> &more = {}) {
     std::string outputs = scratch.path / "outputs.npz";
-    Outcome outcome = runTool("moe-run",
-                              {plan, "--inputs", inputs, "--outputs", outputs,
-                               "--threads", std::to_string(threads)},
-                              scratch.path);
+    std::vector<std::string> args = {plan,
+                                     "--inputs",
+                                     inputs,
+                                     "--outputs",
+                                     outputs,
+                                     "--threads",
+                                     std::to_string(threads)};
+    args.insert(args.end(), more.begin(), more.end());
+    Outcome outcome = runTool("moe-run", args, scratch.path);
     EXPECT_EQ(outcome.exitCode, 0) << outcome.errors;
     std::map<std::string, moe::HostTensor> tensors;
     auto read = moe::readNpz(outputs);
@@ -151,6 +157,18 @@ TEST_F(PromisesTest, SameInputGivesTheSamePlan) {
       scratch.path);
   ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
   EXPECT_TRUE(readFile(plan) == readFile(other));
+}
+
+TEST_F(PromisesTest, ReferencedWeightsGiveTheSameBits) {
+  std::string inputs = kModels / "prmoe-lm" / "inputs_2.npz";
+  std::string plan = compile("prmoe-lm", 2, {"--weights=reference"});
+  Outcome refused = runTool("moe-run", {plan}, scratch.path);
+  EXPECT_EQ(refused.exitCode, 7);
+  EXPECT_NE(refused.errors.find("--weights-folder"), std::string::npos);
+  Tensors embedded = run(compile("prmoe-lm", 2), inputs, 2);
+  expectSameBits(
+      run(plan, inputs, 2, {"--weights-folder", kModels / "prmoe-lm"}),
+      embedded);
 }
 
 TEST_F(PromisesTest, GreedyTextIsTheReferences) {

@@ -33,6 +33,10 @@ void SessionFlags::addTo(CLI::App &app) {
                  "full: compare weights with their checksums while loading; "
                  "lazy: only the plan's metadata")
       ->check(CLI::IsMember({"full", "lazy"}));
+  app.add_option("--weights-folder", weightsFolders,
+                 "Folder of the model's files, for a plan that refers to "
+                 "weights outside of its own folder")
+      ->check(CLI::ExistingDirectory);
   app.add_option("--timeout", timeoutSeconds,
                  "Seconds that a rank waits for the others")
       ->check(CLI::Range(0.001, 1e6));
@@ -67,6 +71,7 @@ StatusOr<Session> SessionFlags::open() const {
   LoadOptions loading;
   loading.verification =
       verify == "lazy" ? WeightVerification::Lazy : WeightVerification::Full;
+  loading.weightFolders = weightsFolders;
   MOE_ASSIGN_OR_RETURN(session.model, Model::load(plan, loading));
   MOE_RETURN_IF_ERROR(checkSymbols(*session.model, "--max", session.maxima));
   ContextOptions options;

@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace moe::tools {
 
@@ -31,6 +32,7 @@ struct SessionFlags {
   std::string device = "cpu";
   std::string max;
   std::string verify = "full";
+  std::vector<std::string> weightsFolders;
   double timeoutSeconds = 30;
   uint64_t memoryBytes = 0;
 
