@@ -142,10 +142,10 @@ private:
     View view = View::trace(factor, /*throughCasts=*/true);
     if (getTensorType(view.root).getRank() != 2)
       return false;
-    Factors expected = wholeAxis(view.root, 1);
-    expected.append(wholeAxis(view.root, 0));
+    auto groups = regroup(view.flattened(), {numExperts(), numTokens()});
     auto match = matchScattered(view.root);
-    if (!match || view.flattened() != expected)
+    if (!match || !groups || (*groups)[0] != wholeAxis(view.root, 1) ||
+        (*groups)[1] != wholeAxis(view.root, 0))
       return false;
     scores = *match;
     return true;
