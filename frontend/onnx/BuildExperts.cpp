@@ -8,6 +8,8 @@
 #include "frontend/onnx/Builders.h"
 #include "frontend/onnx/ParamExprs.h"
 
+#include "dialect/moe/ParamBuilder.h"
+
 #include "llvm/ADT/StringSwitch.h"
 
 #include <cmath>
@@ -67,6 +69,7 @@ public:
 
 private:
   LogicalResult readWeights() override;
+  ParamAttr shiftRows(ParamAttr matrix, ParamAttr zero, ParamAttr scales);
   FailureOr<Value> matrix(unsigned i, unsigned zeroPoints, int64_t rows,
                           int64_t columns);
   int64_t bits = 4, block = 0;
@@ -247,6 +250,25 @@ LogicalResult MoEBuilder::readWeights() {
 // QMoE
 //===----------------------------------------------------------------------===//
 
+// Zero points of whole rows are packed along the rows, [E, N * bits / 8].
+// Dequantized with scales of -1 they are d - zero, d = 2^(bits - 1), and
+// (q - zero) s = (q - d) s + (d - zero) s, the first term being `matrix`.
+ParamAttr QMoEBuilder::shiftRows(ParamAttr matrix, ParamAttr zero,
+                                 ParamAttr scales) {
+  RankedTensorType rows = scales.getType();
+  int64_t numExperts = rows.getDimSize(0), numRows = rows.getDimSize(1);
+  Type type = rows.getElementType();
+  ParamAttr minusOne = param::fill(RankedTensorType::get({numExperts, 1}, type),
+                                   FloatAttr::get(type, -1));
+  zero = paramReshape(
+      zero, {numExperts, zero.getType().getNumElements() / numExperts});
+  ParamAttr shift =
+      paramReshape(paramDequantize(zero, minusOne, {}, bits, 0, numRows, type),
+                   {numExperts, numRows, 1});
+  return paramBinary("add", matrix, paramBinary("mul", shift, scales, rows),
+                     matrix.getType());
+}
+
 // Matrix i [E, N, K * bits / 8] with scales at i + 1, [E, N] or [E, N, blocks].
 // -1 for rows or columns: whatever they are.
 FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
@@ -269,18 +291,28 @@ FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
   if (scales.getType().getNumElements() != shape[0] * shape[1] * blocks ||
       !isa<FloatType>(scales.getType().getElementType()))
     return n.invalid("has scales that do not fit the weights");
+  scales = paramReshape(scales, {shape[0], shape[1], blocks});
+  Type type = scales.getType().getElementType();
   ParamAttr zero;
   if (n.has(zeroPoints)) {
-    int64_t zeroBytes = llvm::divideCeil(blocks * bits, 8);
     zero = n.asParam(n.value(zeroPoints));
+    int64_t numBytes = zero ? zero.getType().getNumElements() : 0;
+    int64_t zeroBytes = llvm::divideCeil(blocks * bits, 8);
+    int64_t rowBytes = llvm::divideCeil(shape[1] * bits, 8);
     if (!zero || !zero.getType().getElementType().isUnsignedInteger(8) ||
-        zero.getType().getNumElements() != shape[0] * shape[1] * zeroBytes)
+        (numBytes != shape[0] * shape[1] * zeroBytes &&
+         numBytes != shape[0] * rowBytes))
       return n.invalid("has zero points that do not fit the weights");
+    if (numBytes != shape[0] * shape[1] * zeroBytes)
+      return weight(
+          paramTranspose(
+              shiftRows(paramDequantize(q, scales, {}, bits, block, size, type),
+                        zero, scales),
+              {0, 2, 1}),
+          i);
     zero = paramReshape(zero, {shape[0], shape[1], zeroBytes});
   }
-  ParamAttr matrix = paramDequantize(
-      q, paramReshape(scales, {shape[0], shape[1], blocks}), zero, bits, block,
-      size, scales.getType().getElementType());
+  ParamAttr matrix = paramDequantize(q, scales, zero, bits, block, size, type);
   return weight(paramTranspose(matrix, {0, 2, 1}), i);
 }
 
