@@ -48,6 +48,41 @@ private:
   }
 };
 
+/// The one element that `value` repeats; null if there are more.
+Value matchRepeatedElement(Value value) {
+  if (auto broadcast = value.getDefiningOp<BroadcastOp>())
+    value = broadcast.getX();
+  return product(getDims(value)) == DimExpr(1) ? value : Value();
+}
+
+// Pattern: f(broadcast(a), broadcast(b)) -> broadcast(f(a, b))
+//          [a and b have one element]
+template <typename OpTy> struct ComputeOnce : OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    Value result = op.getResult();
+    if (product(getDims(result)) == DimExpr(1))
+      return failure();
+    SmallVector<Value> elements;
+    for (Value operand : op->getOperands()) {
+      Value element = matchRepeatedElement(operand);
+      if (!element)
+        return failure();
+      elements.push_back(element);
+    }
+    Value once;
+    if constexpr (std::is_same_v<OpTy, UnaryOp>)
+      once = UnaryOp::create(rewriter, op.getLoc(), op.getKind(), elements[0]);
+    else
+      once = BinaryOp::create(rewriter, op.getLoc(), op.getKind(), elements[0],
+                              elements[1]);
+    rewriter.replaceOpWithNewOp<BroadcastOp>(op, op.getType(), once);
+    return success();
+  }
+};
+
 // Pattern: gather_nd(x, (i, j)) -> broadcast(reshape(x))
 //          [i and j count along two dimensions of the result, in order]
 struct CountedGatherNd : OpRewritePattern<GatherNdOp> {
@@ -99,7 +134,8 @@ struct SingleGatherNd : OpRewritePattern<GatherNdOp> {
 
 void populateMovementPatterns(RewritePatternSet &patterns) {
   patterns.add<DropBroadcast<BinaryOp>, DropBroadcast<CompareOp>,
-               DropBroadcast<SelectOp>, CountedGatherNd, SingleGatherNd>(
+               DropBroadcast<SelectOp>, ComputeOnce<UnaryOp>,
+               ComputeOnce<BinaryOp>, CountedGatherNd, SingleGatherNd>(
       patterns.getContext());
 }
 

@@ -42,6 +42,13 @@ static Value matchOneHotIndices(Value mask) {
   return stripCasts(stripReshapes(oneHot.getIndices()));
 }
 
+/// x of x + c, which has its largest element at the same place. Noise on the
+/// second choice is such a sum once random numbers are replaced by a constant.
+static Value stripShift(Value value) {
+  auto sum = matchWithScalar(value, BinaryKind::Add);
+  return sum && sum->value.getType() == value.getType() ? sum->value : value;
+}
+
 static std::optional<ChosenMask> matchArgmaxMask(Value mask) {
   Value indices = matchOneHotIndices(mask);
   auto argmax = indices ? indices.getDefiningOp<ArgReduceOp>() : ArgReduceOp();
@@ -49,12 +56,13 @@ static std::optional<ChosenMask> matchArgmaxMask(Value mask) {
       argmax.getSelectLast() || !isRank2(argmax.getX()) ||
       !isAxis(argmax.getAxis(), 1, argmax.getX()))
     return std::nullopt;
-  ChosenMask chosen{mask, argmax.getX(), Value(), Value(), TopKOp()};
+  ChosenMask chosen{mask, stripShift(argmax.getX()), Value(), Value(),
+                    TopKOp()};
   if (auto select = argmax.getX().getDefiningOp<SelectOp>()) {
     std::optional<double> hidden = getScalar(select.getOnTrue());
     if (!hidden || !isHidingFill(*hidden))
       return std::nullopt;
-    chosen.selection = select.getOnFalse();
+    chosen.selection = stripShift(select.getOnFalse());
     chosen.except = stripMask(select.getCondition());
   }
   return chosen;

@@ -191,3 +191,15 @@ func.func @softmax_of_shifted(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %2 = moe.softmax %1 {axis = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
   return %2 : tensor<4x8xf32>
 }
+
+// -log(c) of every element: one logarithm.
+// CHECK-LABEL: func.func @one_element
+// CHECK: %[[X:.*]] = moe.unary neg %{{.*}} : (tensor<f32>) -> tensor<f32>
+// CHECK-NEXT: %[[B:.*]] = moe.broadcast %[[X]]
+// CHECK-NEXT: return %[[B]]
+func.func @one_element(%c: tensor<f32>) -> tensor<?x4xf32, #moe.dims<tokens, 4>> {
+  %0 = moe.broadcast %c : (tensor<f32>) -> tensor<?x4xf32, #moe.dims<tokens, 4>>
+  %1 = moe.unary log %0 : (tensor<?x4xf32, #moe.dims<tokens, 4>>) -> tensor<?x4xf32, #moe.dims<tokens, 4>>
+  %2 = moe.unary neg %1 : (tensor<?x4xf32, #moe.dims<tokens, 4>>) -> tensor<?x4xf32, #moe.dims<tokens, 4>>
+  return %2 : tensor<?x4xf32, #moe.dims<tokens, 4>>
+}
