@@ -58,11 +58,12 @@ static bool foldSizes(NodeContext &n, Type elementType, FoldFn fold) {
     inputs.push_back(std::move(*elements));
   }
   RankedTensorType type = getTensorType(elementType, shape);
-  if (type.getNumElements() > kMaxFollowedElements)
+  int64_t numResults = numFollowedElements(type);
+  if (numResults < 0)
     return false;
   SizeElements results;
   SmallVector<int64_t> position(shape.size(), 0);
-  for (int64_t count = type.getNumElements(); count > 0; --count) {
+  for (int64_t count = numResults; count > 0; --count) {
     SmallVector<DimExpr> arguments;
     for (auto [i, elements] : llvm::enumerate(inputs))
       arguments.push_back(

@@ -371,6 +371,8 @@ LogicalResult buildPad(NodeContext &n) {
   if (failed(padding))
     return failure();
   Value x = cropNegative(n, n.value(0), *padding);
+  if (n.hasFailed())
+    return failure();
   Dims dims;
   for (auto [dim, low, high] :
        llvm::zip_equal(getDims(x), padding->low, padding->high))

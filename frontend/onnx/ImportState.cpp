@@ -8,6 +8,7 @@
 #include "frontend/onnx/ImportState.h"
 
 #include "dialect/moe/MoeOps.h"
+#include "dialect/moe/Shapes.h"
 
 using namespace mlir;
 using namespace moe::dialect;
@@ -35,12 +36,18 @@ DenseElementsAttr constantOf(const ImportValue &value) {
   return {};
 }
 
+int64_t numFollowedElements(RankedTensorType type) {
+  if (!type.hasStaticShape())
+    return -1;
+  std::optional<int64_t> count = numElementsOf(type.getShape());
+  return count && *count <= kMaxFollowedElements ? *count : -1;
+}
+
 std::optional<SizeElements> knownElements(const ImportValue &value) {
   if (value.elements)
     return value.elements;
   if (!value.type || !isa<IntegerType>(value.type.getElementType()) ||
-      !value.type.hasStaticShape() ||
-      value.type.getNumElements() > kMaxFollowedElements)
+      numFollowedElements(value.type) < 0)
     return std::nullopt;
   SizeElements elements;
   if (DenseElementsAttr dense = constantOf(value)) {

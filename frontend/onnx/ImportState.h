@@ -126,6 +126,10 @@ struct ImportState {
 /// nothing if it is no small integer tensor or not known at all.
 std::optional<SizeElements> knownElements(const ImportValue &value);
 
+/// The number of elements of a tensor that is followed element by element; -1
+/// for one of unknown size or with more.
+int64_t numFollowedElements(mlir::RankedTensorType type);
+
 /// The constant behind a value, or null.
 mlir::DenseElementsAttr constantOf(const ImportValue &value);
 

@@ -67,12 +67,12 @@ Value NodeContext::materialize(ImportValue &value) {
 std::optional<SizeElements> NodeContext::elements(ImportValue &value) {
   std::optional<SizeElements> known = knownElements(value);
   RankedTensorType type = value.type;
-  if (known || !isInteger(type.getElementType()) || !type.hasStaticShape() ||
-      type.getNumElements() > kMaxFollowedElements)
+  int64_t count = numFollowedElements(type);
+  if (known || !isInteger(type.getElementType()) || count < 0)
     return known;
   SizeElements fresh;
   Value source = materialize(value);
-  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     unsigned number = ++state.numRunTimeElements;
     state.runTimeSources[number] = source;
     fresh.push_back(SizeElement::atRunTime(number));
