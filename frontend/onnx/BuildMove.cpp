@@ -17,8 +17,7 @@ static LogicalResult setReshaped(NodeContext &n, ArrayRef<DimExpr> dims) {
   RankedTensorType type = getTensorType(n.elementType(0), dims);
   std::optional<SizeElements> elements = n.elements(n.input(0));
   if (elements &&
-      (!type.hasStaticShape() ||
-       type.getNumElements() != static_cast<int64_t>(elements->size())))
+      numFollowedElements(type) != static_cast<int64_t>(elements->size()))
     elements = std::nullopt;
   n.setMoved(0, type, std::move(elements),
              [&] { return n.reshape(n.value(0), dims); });
@@ -162,10 +161,9 @@ LogicalResult buildExpand(NodeContext &n) {
       return n.invalid("has size " + dim.toString());
   RankedTensorType type = getTensorType(n.elementType(0), *dims);
   std::optional<SizeElements> elements = knownElements(n.input(0));
-  bool isSmall = elements && elements->size() == 1 && type.hasStaticShape() &&
-                 type.getNumElements() <= kMaxFollowedElements;
-  if (isSmall)
-    elements = SizeElements(type.getNumElements(), elements->front());
+  int64_t count = numFollowedElements(type);
+  if (elements && elements->size() == 1 && count >= 0)
+    elements = SizeElements(count, SizeElement(elements->front()));
   else
     elements = std::nullopt;
   n.setMoved(0, type, std::move(elements),

@@ -86,10 +86,9 @@ LogicalResult buildConstantOfShape(NodeContext &n) {
   scalar.type = getTensorType(value);
   scalar.ir = value;
   std::optional<SizeElements> number = knownElements(scalar);
-  if (number && type.hasStaticShape() &&
-      type.getNumElements() <= kMaxFollowedElements) {
-    n.setElements(0, type,
-                  SizeElements(type.getNumElements(), number->front()));
+  int64_t count = numFollowedElements(type);
+  if (number && count >= 0) {
+    n.setElements(0, type, SizeElements(count, SizeElement(number->front())));
     return success();
   }
   n.set(0, n.stretch(value, *dims));

@@ -7,6 +7,7 @@
 
 #include "frontend/onnx/GraphImporter.h"
 
+#include "dialect/moe/Shapes.h"
 #include "frontend/onnx/OpTable.h"
 #include "frontend/onnx/ParamExprs.h"
 
@@ -381,11 +382,18 @@ LogicalResult GraphImporter::importOperator(
       output->pendingError =
           (what + ": output " + Twine(i) + " is not supported").str();
     }
-    if (output && !output->isPoisoned && output->type.getRank() > kMaxRank) {
+    if (!output || output->isPoisoned)
+      continue;
+    if (output->type.getRank() > kMaxRank)
       (void)n.unsupported("a result has a rank of more than 8");
-      return poisonOutputs(node, scope), success();
-    }
+    else if (output->type.hasStaticShape() &&
+             !numElementsOf(output->type.getShape()))
+      (void)n.invalid("a result has more than 2^63 elements");
   }
+  if (state.hasFatalError())
+    return failure();
+  if (state.nodeFailed)
+    return poisonOutputs(node, scope), success();
   return defineOutputs(node, outputs, scope), success();
 }
 
