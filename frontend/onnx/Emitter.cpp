@@ -93,6 +93,9 @@ LogicalResult Emitter::unify(ArrayRef<DimExpr> a, ArrayRef<DimExpr> b) {
 bool Emitter::assumeAtLeast(const DimExpr &a, const DimExpr &b) {
   if (isAtLeast(a, b))
     return true;
+  // No input can make a difference that is constant larger.
+  if ((a - b).isConstant())
+    return false;
   ImportState::Constraint constraint{DimExpr::max(a, b), a, place};
   for (const std::string &symbol : constraint.lhs.symbols())
     if (!state.symbols.isInputSymbol(symbol))
