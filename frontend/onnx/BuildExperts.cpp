@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontend/onnx/Builders.h"
-#include "frontend/onnx/ParamExprs.h"
 
 #include "dialect/moe/ParamBuilder.h"
 
@@ -260,13 +259,12 @@ ParamAttr QMoEBuilder::shiftRows(ParamAttr matrix, ParamAttr zero,
   Type type = rows.getElementType();
   ParamAttr minusOne = param::fill(RankedTensorType::get({numExperts, 1}, type),
                                    FloatAttr::get(type, -1));
-  zero = paramReshape(
+  zero = param::reshape(
       zero, {numExperts, zero.getType().getNumElements() / numExperts});
   ParamAttr shift =
-      paramReshape(paramDequantize(zero, minusOne, {}, bits, 0, numRows, type),
-                   {numExperts, numRows, 1});
-  return paramBinary("add", matrix, paramBinary("mul", shift, scales, rows),
-                     matrix.getType());
+      param::reshape(param::dequantize(zero, minusOne, {}, numRows, bits, 0),
+                     {numExperts, numRows, 1});
+  return param::add(matrix, param::mul(shift, scales));
 }
 
 // Matrix i [E, N, K * bits / 8] with scales at i + 1, [E, N] or [E, N, blocks].
@@ -291,8 +289,7 @@ FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
   if (scales.getType().getNumElements() != shape[0] * shape[1] * blocks ||
       !isa<FloatType>(scales.getType().getElementType()))
     return n.invalid("has scales that do not fit the weights");
-  scales = paramReshape(scales, {shape[0], shape[1], blocks});
-  Type type = scales.getType().getElementType();
+  scales = param::reshape(scales, {shape[0], shape[1], blocks});
   ParamAttr zero;
   if (n.has(zeroPoints)) {
     zero = n.asParam(n.value(zeroPoints));
@@ -305,15 +302,15 @@ FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
       return n.invalid("has zero points that do not fit the weights");
     if (numBytes != shape[0] * shape[1] * zeroBytes)
       return weight(
-          paramTranspose(
-              shiftRows(paramDequantize(q, scales, {}, bits, block, size, type),
+          param::transpose(
+              shiftRows(param::dequantize(q, scales, {}, size, bits, block),
                         zero, scales),
               {0, 2, 1}),
           i);
-    zero = paramReshape(zero, {shape[0], shape[1], zeroBytes});
+    zero = param::reshape(zero, {shape[0], shape[1], zeroBytes});
   }
-  ParamAttr matrix = paramDequantize(q, scales, zero, bits, block, size, type);
-  return weight(paramTranspose(matrix, {0, 2, 1}), i);
+  ParamAttr matrix = param::dequantize(q, scales, zero, size, bits, block);
+  return weight(param::transpose(matrix, {0, 2, 1}), i);
 }
 
 LogicalResult QMoEBuilder::readWeights() {

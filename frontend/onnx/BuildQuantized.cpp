@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/moe/ParamBuilder.h"
 #include "frontend/onnx/Builders.h"
-#include "frontend/onnx/ParamExprs.h"
 
 using namespace mlir;
 using namespace moe::dialect;
@@ -101,8 +101,8 @@ static FailureOr<ParamAttr> nbitsWeight(NodeContext &n, int64_t k, int64_t size,
     return n.invalid("has B or scales that do not fit K, N and block_size");
   // The last block may hold more than K needs.
   int64_t usedBytes = llvm::divideCeil(k * bits, 8);
-  ParamAttr packed = paramSlice(paramReshape(*q, {size, packedBytes}), {0, 0},
-                                {size, usedBytes}, {1, 1});
+  ParamAttr packed = param::slice(param::reshape(*q, {size, packedBytes}),
+                                  {0, 0}, {1, 1}, {size, usedBytes});
   ParamAttr zeroPoints;
   if (n.has(3)) {
     FailureOr<ParamAttr> zero = weightInput(n, 3, "input 'zero_points'");
@@ -112,12 +112,12 @@ static FailureOr<ParamAttr> nbitsWeight(NodeContext &n, int64_t k, int64_t size,
     if (!zero->getType().getElementType().isUnsignedInteger(8) ||
         !hasElements(*zero, size * zeroBytes))
       return n.unsupported("input 'zero_points' is not of packed integers");
-    zeroPoints = paramReshape(*zero, {size, zeroBytes});
+    zeroPoints = param::reshape(*zero, {size, zeroBytes});
   }
   ParamAttr weight =
-      paramDequantize(packed, paramReshape(*scales, {size, blocks}), zeroPoints,
-                      bits, block, k, scales->getType().getElementType());
-  return paramTranspose(weight, {1, 0});
+      param::dequantize(packed, param::reshape(*scales, {size, blocks}),
+                        zeroPoints, k, bits, block);
+  return param::transpose(weight, {1, 0});
 }
 
 static LogicalResult checkBits(NodeContext &n, int64_t bits, int64_t block) {
@@ -186,8 +186,8 @@ LogicalResult buildGatherBlockQuantized(NodeContext &n) {
       return n.unsupported("input 'zero_points' is not of packed integers");
     zeroPoints = *zero;
   }
-  ParamAttr table = paramDequantize(*q, *scales, zeroPoints, bits, block, size,
-                                    scales->getType().getElementType());
+  ParamAttr table =
+      param::dequantize(*q, *scales, zeroPoints, size, bits, block);
   n.set(0,
         n.gather(n.param(table, paramNameOf(n.value(0))), n.value(1), *axis));
   return success();

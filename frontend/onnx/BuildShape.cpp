@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/moe/ParamBuilder.h"
 #include "dialect/moe/Shapes.h"
 #include "frontend/onnx/Bounds.h"
 #include "frontend/onnx/Builders.h"
-#include "frontend/onnx/ParamExprs.h"
 
 #include <cmath>
 
@@ -58,7 +58,7 @@ LogicalResult buildConstant(NodeContext &n) {
   if (numbers.getNumElements() * width > kMaxConstantBytes)
     return n.unsupported("has more than 1 KiB of numbers in an attribute");
   if (isa<FloatType>(numbers.getElementType()) && numbers.getNumElements() > 1)
-    n.set(0, n.param(paramInline(numbers), {}));
+    n.set(0, n.param(param::inlined(numbers), {}));
   else
     n.set(0, n.constant(numbers));
   return success();

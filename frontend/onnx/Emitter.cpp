@@ -7,8 +7,8 @@
 
 #include "frontend/onnx/Emitter.h"
 
+#include "dialect/moe/ParamBuilder.h"
 #include "dialect/moe/Shapes.h"
-#include "frontend/onnx/ParamExprs.h"
 #include "runtime/support/CheckedMath.h"
 
 #include "mlir/IR/Verifier.h"
@@ -162,22 +162,19 @@ ParamAttr Emitter::asParam(Value x) {
   auto op = x.getDefiningOp<ConstantOp>();
   auto dense =
       op ? dyn_cast<DenseElementsAttr>(op.getValue()) : DenseElementsAttr();
-  return dense ? paramInline(dense) : ParamAttr();
+  return dense ? param::inlined(dense) : ParamAttr();
 }
 
 // A product or sum of a weight with a constant or another weight.
-Value Emitter::foldParams(BinaryKind kind, Value a, Value b,
-                          ArrayRef<DimExpr> dims) {
+Value Emitter::foldParams(BinaryKind kind, Value a, Value b) {
   if (!paramOf(a) && !paramOf(b))
     return {};
   ParamAttr x = asParam(a), y = asParam(b);
-  RankedTensorType type =
-      getTensorType(getTensorType(a).getElementType(), dims);
-  if (!x || !y || !isa<FloatType>(type.getElementType()) ||
+  if (!x || !y || !isa<FloatType>(x.getType().getElementType()) ||
       x.getType().getElementType() != y.getType().getElementType())
     return {};
   StringAttr name = paramNameOf(paramOf(a) ? a : b);
-  return param(paramBinary(kind == BinaryKind::Add ? "add" : "mul", x, y, type),
+  return param(kind == BinaryKind::Add ? param::add(x, y) : param::mul(x, y),
                name);
 }
 
@@ -247,11 +244,10 @@ Value Emitter::unary(UnaryKind kind, Value x) {
 }
 
 Value Emitter::binary(BinaryKind kind, Value a, Value b) {
-  FailureOr<Dims> dims = broadcast(getDims(a), getDims(b));
-  if (failed(dims))
+  if (failed(broadcast(getDims(a), getDims(b))))
     return placeholder();
   if (kind == BinaryKind::Add || kind == BinaryKind::Mul)
-    if (Value folded = foldParams(kind, a, b, *dims))
+    if (Value folded = foldParams(kind, a, b))
       return folded;
   return create<BinaryOp>(kind, a, b);
 }
@@ -278,7 +274,7 @@ Value Emitter::cast(Value x, Type elementType) {
   if (type.getElementType() == elementType)
     return x;
   if (ParamAttr attr = paramOf(x); attr && isa<FloatType>(elementType))
-    return param(paramCast(attr, elementType), paramNameOf(x));
+    return param(param::cast(attr, elementType), paramNameOf(x));
   return createTyped<CastOp>(withElementType(type, elementType), x);
 }
 
@@ -340,7 +336,7 @@ Value Emitter::reshape(Value x, ArrayRef<DimExpr> dims) {
   if (failed(unify(product(left), product(right))))
     return placeholder();
   if (ParamAttr attr = paramOf(x); attr && to.hasStaticShape())
-    return param(paramReshape(attr, to.getShape()), paramNameOf(x));
+    return param(param::reshape(attr, to.getShape()), paramNameOf(x));
   return createTyped<ReshapeOp>(to, x);
 }
 
@@ -351,7 +347,7 @@ Value Emitter::transpose(Value x, ArrayRef<int64_t> permutation) {
     return placeholder();
   }
   if (ParamAttr attr = paramOf(x))
-    return param(paramTranspose(attr, permutation), paramNameOf(x));
+    return param(param::transpose(attr, permutation), paramNameOf(x));
   return create<TransposeOp>(x, permutation);
 }
 
@@ -398,7 +394,7 @@ Value Emitter::slice(Value x, ArrayRef<DimExpr> starts, ArrayRef<DimExpr> dims,
       if (!isValidSlice(attr.getType().getDimSize(i), (*from)[i], allSteps[i],
                         type.getDimSize(i)))
         return (void)invalid("a slice that leaves its tensor"), placeholder();
-    return param(paramSlice(attr, *from, type.getShape(), allSteps),
+    return param(param::slice(attr, *from, allSteps, type.getShape()),
                  paramNameOf(x));
   }
   return createTyped<SliceOp>(type, x, DimsAttr::get(context(), starts),
@@ -434,7 +430,7 @@ Value Emitter::concat(ArrayRef<Value> parts, int64_t axis) {
   if (parts.size() == 1)
     return parts.front();
   if (params.size() == parts.size())
-    return param(paramConcat(params, axis), paramNameOf(parts.front()));
+    return param(param::concat(params, axis), paramNameOf(parts.front()));
   return create<ConcatOp>(ValueRange(parts), axis);
 }
 

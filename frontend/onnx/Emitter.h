@@ -59,7 +59,7 @@ public:
   /// The same without an error: false if they are not equal (yet).
   bool tryUnify(const DimExpr &a, const DimExpr &b);
   /// Relies on a >= b in what follows, which a run checks before it begins;
-  /// false if it cannot, because only the run tells a size.
+  /// false if it is wrong, or if only the run tells a size.
   bool assumeAtLeast(const DimExpr &a, const DimExpr &b);
   /// What a and b broadcast to; sizes other than 1 are unified.
   llvm::FailureOr<Dims> broadcast(llvm::ArrayRef<DimExpr> a,
@@ -199,8 +199,8 @@ private:
   llvm::LogicalResult fail(StatusCode code, const llvm::Twine &message);
   static llvm::LogicalResult verifyOp(mlir::Operation *op);
   mlir::Value fold(mlir::Operation *op);
-  mlir::Value foldParams(dialect::BinaryKind kind, mlir::Value a, mlir::Value b,
-                         llvm::ArrayRef<DimExpr> dims);
+  mlir::Value foldParams(dialect::BinaryKind kind, mlir::Value a,
+                         mlir::Value b);
 };
 
 /// The constant or weight's expression behind a value, if it is one.

@@ -7,9 +7,9 @@
 
 #include "frontend/onnx/GraphImporter.h"
 
+#include "dialect/moe/ParamBuilder.h"
 #include "dialect/moe/Shapes.h"
 #include "frontend/onnx/OpTable.h"
-#include "frontend/onnx/ParamExprs.h"
 
 using namespace mlir;
 using namespace moe::dialect;
@@ -193,12 +193,14 @@ ImportValue *GraphImporter::importTensor(const onnx::TensorProto &tensor,
     return &value;
   }
   if (isZeros(*data)) {
-    value.leaf = paramZeros(value.type);
+    value.leaf = param::fill(value.type, builder.getZeroAttr(elementType));
   } else if (data->inFile()) {
-    value.leaf = paramFile(data->file, data->offset, data->length,
-                           data->isVarint, value.type);
+    value.leaf =
+        data->isVarint
+            ? param::varint(value.type, data->file, data->offset, data->length)
+            : param::file(value.type, data->file, data->offset);
   } else if (data->numBytes <= 1024) {
-    value.leaf = paramInline(denseOf(*data, value.type));
+    value.leaf = param::inlined(denseOf(*data, value.type));
   } else {
     return poison(StatusCode::Unsupported,
                   "has more than 1 KiB in a form that is not read in place; "
