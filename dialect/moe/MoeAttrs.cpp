@@ -205,33 +205,68 @@ void DimsAttr::print(AsmPrinter &printer) const {
 // PlacementAttr
 //===----------------------------------------------------------------------===//
 
-LogicalResult
-PlacementAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                      int64_t numRanks, ArrayRef<DenseI64ArrayAttr> experts) {
-  if (numRanks < 1)
-    return emitError() << "has " << numRanks << " ranks, expected at least 1";
-  for (const auto &[expert, ranks] : llvm::enumerate(experts)) {
-    if (ranks.empty())
-      return emitError() << "expert " << expert << " is on no rank";
-    llvm::SmallSet<int64_t, 4> seen;
-    for (int64_t rank : ranks.asArrayRef()) {
-      if (rank < 0 || rank >= numRanks)
-        return emitError() << "expert " << expert << " is on rank " << rank
-                           << " of " << numRanks;
-      if (!seen.insert(rank).second)
-        return emitError() << "expert " << expert << " is twice on rank "
-                           << rank;
-    }
+/// The ranks of one expert; `slices` of them make a replica.
+static LogicalResult verifyExpert(function_ref<InFlightDiagnostic()> emitError,
+                                  int64_t expert, ArrayRef<int64_t> ranks,
+                                  int64_t slices, int64_t numRanks,
+                                  int64_t domains) {
+  if (ranks.empty())
+    return emitError() << "expert " << expert << " is on no rank";
+  if (slices < 1 || ranks.size() % slices != 0)
+    return emitError() << "expert " << expert << " has " << ranks.size()
+                       << " ranks for replicas of " << slices << " slices";
+  if ((ranks.size() / slices) % domains != 0)
+    return emitError() << "expert " << expert << " has "
+                       << ranks.size() / slices << " replicas for " << domains
+                       << " domains";
+  llvm::SmallDenseSet<int64_t> seen;
+  for (int64_t rank : ranks) {
+    if (rank < 0 || rank >= numRanks)
+      return emitError() << "expert " << expert << " is on rank " << rank
+                         << " of " << numRanks;
+    if (!seen.insert(rank).second)
+      return emitError() << "expert " << expert << " is twice on rank " << rank;
   }
   return success();
 }
 
-SmallVector<int64_t> PlacementAttr::expertsOf(int64_t rank) const {
-  SmallVector<int64_t> held;
-  for (const auto &[expert, ranks] : llvm::enumerate(getExperts()))
-    if (llvm::is_contained(ranks.asArrayRef(), rank))
-      held.push_back(expert);
+LogicalResult
+PlacementAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                      int64_t numRanks, CommGroup group, int64_t domains,
+                      ArrayRef<DenseI64ArrayAttr> experts,
+                      ArrayRef<int64_t> slices) {
+  if (numRanks < 1)
+    return emitError() << "has " << numRanks << " ranks, expected at least 1";
+  if (domains < 1 || numRanks % domains != 0)
+    return emitError() << "has " << numRanks << " ranks in " << domains
+                       << " domains, expected equal ones";
+  if (slices.size() != experts.size())
+    return emitError() << "has slices of " << slices.size() << " experts and "
+                       << "ranks of " << experts.size();
+  for (const auto &[expert, ranks] : llvm::enumerate(experts))
+    if (failed(verifyExpert(emitError, expert, ranks.asArrayRef(),
+                            slices[expert], numRanks, domains)))
+      return failure();
+  return success();
+}
+
+auto PlacementAttr::localExperts(int64_t rank) const
+    -> SmallVector<LocalExpert> {
+  SmallVector<LocalExpert> held;
+  for (const auto &[expert, list] : llvm::enumerate(getExperts())) {
+    ArrayRef<int64_t> ranks = list.asArrayRef();
+    int64_t slices = getSlices()[expert];
+    if (const auto *it = llvm::find(ranks, rank); it != ranks.end())
+      held.push_back({static_cast<int64_t>(expert),
+                      (it - ranks.begin()) % slices, slices});
+  }
   return held;
+}
+
+SmallVector<int64_t> PlacementAttr::expertsOf(int64_t rank) const {
+  return llvm::map_to_vector(localExperts(rank), [](const LocalExpert &local) {
+    return local.expert;
+  });
 }
 
 int64_t PlacementAttr::maxLocalExperts() const {
@@ -242,34 +277,99 @@ int64_t PlacementAttr::maxLocalExperts() const {
   return *llvm::max_element(count);
 }
 
+bool PlacementAttr::hasSlices() const {
+  return llvm::any_of(getSlices(), [](int64_t slices) { return slices > 1; });
+}
+
+auto PlacementAttr::sharesOf(int64_t expert, int64_t sender,
+                             int64_t count) const -> SmallVector<Share> {
+  ArrayRef<int64_t> ranks = getExperts()[expert].asArrayRef();
+  int64_t slices = getSlices()[expert], domains = getDomains();
+  int64_t replicas = ranks.size() / slices / domains;
+  int64_t first = sender * domains / getNumRanks() * replicas;
+  SmallVector<Share> shares;
+  for (int64_t i = 0; i < replicas; ++i) {
+    int64_t replica = first + (sender + i) % replicas;
+    shares.push_back({ranks.slice(replica * slices, slices),
+                      i * count / replicas, (i + 1) * count / replicas});
+  }
+  return shares;
+}
+
+/// [0, 4], [1 + 2, 5 + 6]: replicas and their slices.
+static ParseResult parseExpert(AsmParser &parser,
+                               SmallVectorImpl<int64_t> &ranks,
+                               int64_t &slices) {
+  slices = 0;
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  auto parseReplica = [&]() -> ParseResult {
+    size_t begin = ranks.size();
+    do
+      if (parser.parseInteger(ranks.emplace_back()))
+        return failure();
+    while (succeeded(parser.parseOptionalPlus()));
+    int64_t count = ranks.size() - begin;
+    if (slices != 0 && slices != count)
+      return parser.emitError(loc, "replicas have ")
+             << slices << " and " << count << " slices";
+    slices = count;
+    return success();
+  };
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                        parseReplica);
+}
+
 Attribute PlacementAttr::parse(AsmParser &parser, Type) {
-  int64_t numRanks;
+  int64_t numRanks, domains = 1;
+  CommGroup group = CommGroup::Rows;
   SmallVector<DenseI64ArrayAttr> experts;
-  auto parseExpert = [&]() -> ParseResult {
+  SmallVector<int64_t> slices;
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() || parser.parseInteger(numRanks))
+    return {};
+  if (succeeded(parser.parseOptionalKeyword("over"))) {
+    StringRef keyword;
+    if (parser.parseKeyword(&keyword))
+      return {};
+    std::optional<CommGroup> parsed = symbolizeCommGroup(keyword);
+    if (!parsed) {
+      parser.emitError(loc, "unknown group '") << keyword << "'";
+      return {};
+    }
+    group = *parsed;
+  }
+  if (succeeded(parser.parseOptionalKeyword("domains")) &&
+      parser.parseInteger(domains))
+    return {};
+  auto parseOne = [&]() -> ParseResult {
     SmallVector<int64_t> ranks;
-    auto parseRank = [&] { return parser.parseInteger(ranks.emplace_back()); };
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseRank))
+    if (parseExpert(parser, ranks, slices.emplace_back()))
       return failure();
     experts.push_back(DenseI64ArrayAttr::get(parser.getContext(), ranks));
     return success();
   };
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess() || parser.parseInteger(numRanks) ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
-                                     parseExpert) ||
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseOne) ||
       parser.parseGreater())
     return {};
   return parser.getChecked<PlacementAttr>(loc, parser.getContext(), numRanks,
-                                          experts);
+                                          group, domains, experts, slices);
 }
 
 void PlacementAttr::print(AsmPrinter &printer) const {
-  printer << "<" << getNumRanks() << " [";
-  llvm::interleaveComma(getExperts(), printer, [&](DenseI64ArrayAttr ranks) {
-    printer << "[";
-    llvm::interleaveComma(ranks.asArrayRef(), printer);
-    printer << "]";
-  });
+  printer << "<" << getNumRanks();
+  if (getGroup() != CommGroup::Rows)
+    printer << " over " << stringifyCommGroup(getGroup());
+  if (getDomains() != 1)
+    printer << " domains " << getDomains();
+  printer << " [";
+  llvm::interleaveComma(
+      llvm::zip_equal(getExperts(), getSlices()), printer, [&](auto entry) {
+        auto [ranks, slices] = entry;
+        printer << "[";
+        for (auto [i, rank] : llvm::enumerate(ranks.asArrayRef()))
+          printer << (i == 0 ? "" : i % slices == 0 ? ", " : " + ") << rank;
+        printer << "]";
+      });
   printer << "]>";
 }
 

@@ -216,6 +216,26 @@ def Moe_CollectiveReduce : Moe_I32Enum<"CollectiveReduce",
 def Moe_CollectiveReduceAttr
     : Moe_EnumAttr<Moe_CollectiveReduce, "collective_reduce">;
 
+// Ranks of the mesh that act together. Rank (o, t) has number o * tp + t, where
+// o counts the dp * ep owners of rows and t the slices of tensors. rows: the
+// ranks of equal t, by o; tp: the ranks of equal o, by t; world: all.
+def Moe_CommGroup : Moe_I32Enum<"CommGroup", "ranks that act together", [
+  I32EnumAttrCase<"Rows", 0, "rows">,
+  I32EnumAttrCase<"Tp", 1, "tp">,
+  I32EnumAttrCase<"World", 2, "world">
+]>;
+def Moe_CommGroupAttr : Moe_EnumAttr<Moe_CommGroup, "comm_group">;
+
+// How rows travel to experts. flat: every pair of ranks; hierarchical: first
+// inside a node, then between equal ranks of nodes; replicated: every rank of
+// the group has all rows already and takes those of its experts.
+def Moe_ExchangeForm : Moe_I32Enum<"ExchangeForm", "how rows travel", [
+  I32EnumAttrCase<"Flat", 0, "flat">,
+  I32EnumAttrCase<"Hierarchical", 1, "hierarchical">,
+  I32EnumAttrCase<"Replicated", 2, "replicated">
+]>;
+def Moe_ExchangeFormAttr : Moe_EnumAttr<Moe_ExchangeForm, "exchange_form">;
+
 //===----------------------------------------------------------------------===//
 // Attributes
 //===----------------------------------------------------------------------===//
@@ -280,20 +300,57 @@ def Moe_ParamAttr : Moe_Attr<"Param", "param"> {
 }
 
 def Moe_PlacementAttr : Moe_Attr<"Placement", "placement"> {
-  let summary = "the ranks that hold each expert";
+  let summary = "the ranks that hold each expert, or slices of it";
   let description = [{
-    `#moe.placement<4 [[0], [0], [1], [2, 3]]>`: four ranks; expert 3 has two
-    replicas. Tokens are spread over replicas by the sending rank.
+    `#moe.placement<4 [[0], [0], [1], [2, 3]]>`: four ranks of the group rows;
+    expert 3 has two replicas. `#moe.placement<8 over world domains 2 [[0, 4],
+    [1 + 2, 5 + 6]]>`: each replica of expert 1 is sliced: rank 1 holds the
+    first half of the intermediate dimension, rank 2 the second, and their
+    results are partial sums. `experts` holds the ranks of an expert replica
+    after replica, `slices` how many make one replica.
+
+    The ranks form `domains` equal blocks, rank r in block floor(r * domains /
+    numRanks), and so do the replicas of each expert: a sender uses those of its
+    block. Of n rows for an expert with c replicas there, sender r gives replica
+    (r + i) modulo c the rows [floor(i * n / c), floor((i + 1) * n / c)).
   }];
   let parameters = (ins "int64_t":$numRanks,
-                    ArrayRefParameter<"::mlir::DenseI64ArrayAttr">:$experts);
+                    "::moe::dialect::CommGroup":$group, "int64_t":$domains,
+                    ArrayRefParameter<"::mlir::DenseI64ArrayAttr">:$experts,
+                    ArrayRefParameter<"int64_t">:$slices);
+  let builders = [
+    /// Whole experts, one domain.
+    AttrBuilder<(ins "int64_t":$numRanks,
+                 "::llvm::ArrayRef<::mlir::DenseI64ArrayAttr>":$experts), [{
+      return $_get($_ctxt, numRanks, CommGroup::Rows, /*domains=*/1, experts,
+                   ::llvm::SmallVector<int64_t>(experts.size(), 1));
+    }]>
+  ];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// Experts that `rank` holds, in order.
+    /// Slice `slice` of `numSlices` of an expert.
+    struct LocalExpert {
+      int64_t expert = 0;
+      int64_t slice = 0;
+      int64_t numSlices = 1;
+    };
+    /// What `rank` holds, experts rising.
+    ::llvm::SmallVector<LocalExpert> localExperts(int64_t rank) const;
+    /// Experts that `rank` holds (slices of), in order.
     ::llvm::SmallVector<int64_t> expertsOf(int64_t rank) const;
     /// The largest number of experts on one rank.
     int64_t maxLocalExperts() const;
+    bool hasSlices() const;
+    /// Of a sender's `count` rows for `expert`, the replica of each part and
+    /// the part's rows: (ranks of the slices, begin, end), in the order of rows.
+    struct Share {
+      ::llvm::ArrayRef<int64_t> ranks;
+      int64_t begin = 0;
+      int64_t end = 0;
+    };
+    ::llvm::SmallVector<Share> sharesOf(int64_t expert, int64_t sender,
+                                        int64_t count) const;
   }];
 }
 

@@ -22,6 +22,14 @@ namespace moe::dialect {
 
 /// Dictionary on a function: local symbol -> the expression that ranks divide.
 inline constexpr llvm::StringLiteral kLocalSymbols = "moe.local_symbols";
+/// Dictionary on a function: local symbol -> the group of ranks that divides,
+/// as the keyword of CommGroup; `rows` where nothing is said.
+inline constexpr llvm::StringLiteral kSymbolGroups = "moe.symbol_groups";
+/// `#moe.dims` of one expression on an operation: where it is zero, the
+/// operation is skipped. Global symbols only.
+inline constexpr llvm::StringLiteral kGuard = "moe.guard";
+/// Integer on an operation: the stream that runs it (0 where nothing is said).
+inline constexpr llvm::StringLiteral kStream = "moe.stream";
 /// Dictionary on a function: data symbol -> the expression of its bound.
 inline constexpr llvm::StringLiteral kDataSymbols = "moe.data_symbols";
 /// Array on a function of arrays [lhs, rhs, what]: expressions over input

@@ -218,3 +218,14 @@ LogicalResult RangeOp::verify() {
     return failure();
   return check.expectSameElementType("a result", getResult(), type);
 }
+
+CommGroup moe::dialect::groupOfPart(Operation *op, StringRef part) {
+  auto function = op->getParentOfType<FunctionOpInterface>();
+  auto groups = function
+                    ? function->getAttrOfType<DictionaryAttr>(kSymbolGroups)
+                    : DictionaryAttr();
+  auto keyword = groups ? groups.getAs<StringAttr>(part) : StringAttr();
+  if (!keyword)
+    return CommGroup::Rows;
+  return symbolizeCommGroup(keyword.getValue()).value_or(CommGroup::Rows);
+}

@@ -41,6 +41,9 @@ std::optional<DimExpr> lookUpSymbol(mlir::Operation *op,
                                     llvm::StringRef attribute,
                                     llvm::StringRef symbol);
 
+/// The group that divides the local symbol `part` of the function around `op`.
+CommGroup groupOfPart(mlir::Operation *op, llvm::StringRef part);
+
 } // namespace moe::dialect
 
 #define GET_OP_CLASSES

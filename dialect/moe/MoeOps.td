@@ -321,12 +321,14 @@ def Moe_GatherOp : Moe_InferredOp<"gather"> {
   let description = [{
     The first `batch_dims` dimensions of data and indices are the same rows:
     result[b.., i.., j.., t..] = data[b.., i.., indices[b.., j..], t..] with
-    axis >= batch_dims. Negative indices count from the end.
+    axis >= batch_dims. Negative indices count from the end. With `part`, data
+    holds this rank's part of the axis, as moe.shard gives it; indices count in
+    the whole, and those of other ranks' parts give zeros.
     * C1: 0 <= batch_dims <= axis < rank of data, and batch_dims <= rank of
       indices, C2: the indices are integers, C3: the batch dimensions are equal.
   }];
   let arguments = (ins T:$data, T:$indices, I64Attr:$axis,
-    DefaultValuedAttr<I64Attr, "0">:$batch_dims);
+    DefaultValuedAttr<I64Attr, "0">:$batch_dims, OptionalAttr<StrAttr>:$part);
   let results = (outs T:$result);
   let assemblyFormat = [{
     $data `,` $indices attr-dict `:` functional-type(operands, results)
@@ -683,7 +685,10 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     b1 `[E, F]`, w2 `[E, I, N]`, b2 `[E, N]`, w3 `[E, M, I]`, b3 `[E, I]`.
     With `placement` and counts `[L]`, L the largest number of experts on one
     rank, rows and counts are those of the experts that this rank holds, in its
-    order. Counts `[E]` are of all experts: rows are not exchanged (yet).
+    order. Counts `[E]` are of all experts: rows are not exchanged (yet). Of a
+    sliced expert the rank computes with its part of I and gives a partial sum,
+    with b2 on slice 0; parts are counted in units of 16. Gating is none, split
+    or interleaved then.
     * C1: rows is `[R, M]`, counts i32 of rank 1, C2: w1 and w2 are as above, E
       a constant, C3: w3 is there if gating is split, and only then, and as
       above, C4: the biases are as above, C5: counts is `[E]`, or `[L]` with
@@ -775,14 +780,26 @@ def Moe_AllToAllOp : Moe_PureOp<"all_to_all"> {
     experts on one rank; unused entries 0), and `route` `[numRanks, E]` i32:
     rows that each rank sends to each expert on this rank. Received rows are
     sorted by local expert, then source rank, then source row. R' is a data
-    symbol. Experts with replicas: rank r sends to replica r modulo their
-    number.
+    symbol. The placement says how rows are spread over replicas; a sliced
+    replica receives its rows on each of its ranks.
+
+    The ranks are those of the placement's group. `form` says how rows travel;
+    up to `small_tokens` of the `tokens` of all ranks, an expression over global
+    symbols, it is `small_form`. The result is the same for all forms, but for
+    replicated, where rows and counts are equal on all ranks of the group and
+    only one copy of them is taken, as if rank 0 were the only sender. The
+    hierarchical form works on nodes of `node_size` ranks.
 
     moe.all_to_all_back returns rows to where they came from.
     * C1: rows has rank 2, counts is i32 `[E]`, E the experts of the placement,
       C2: the results are as above.
   }];
-  let arguments = (ins T:$rows, T:$counts, Moe_PlacementAttr:$placement);
+  let arguments = (ins T:$rows, T:$counts, Moe_PlacementAttr:$placement,
+    DefaultValuedAttr<Moe_ExchangeFormAttr, "ExchangeForm::Flat">:$form,
+    DefaultValuedAttr<I64Attr, "0">:$node_size,
+    OptionalAttr<Moe_ExchangeFormAttr>:$small_form,
+    DefaultValuedAttr<I64Attr, "0">:$small_tokens,
+    OptionalAttr<Moe_DimsAttr>:$tokens);
   let results = (outs T:$received, T:$local_counts, T:$route);
   let assemblyFormat = [{
     $rows `,` $counts attr-dict `:` functional-type(operands, results)
@@ -793,12 +810,19 @@ def Moe_AllToAllBackOp : Moe_PureOp<"all_to_all_back"> {
   let description = [{
     rows `[R', N]` in the order that moe.all_to_all received, its route, and the
     counts `[E]` that it was given -> `[R, N]` in the order of the original
-    rows.
+    rows. The partial sums of a sliced expert are added in the order of slices,
+    in f32. Placement and forms are those of the way there; replicated gives all
+    rows to all ranks.
     * C1: rows has rank 2, route is i32 `[numRanks, E]`, counts i32 `[E]`, C2:
       the result is as above.
   }];
   let arguments = (ins T:$rows, T:$route, T:$counts,
-    Moe_PlacementAttr:$placement);
+    Moe_PlacementAttr:$placement,
+    DefaultValuedAttr<Moe_ExchangeFormAttr, "ExchangeForm::Flat">:$form,
+    DefaultValuedAttr<I64Attr, "0">:$node_size,
+    OptionalAttr<Moe_ExchangeFormAttr>:$small_form,
+    DefaultValuedAttr<I64Attr, "0">:$small_tokens,
+    OptionalAttr<Moe_DimsAttr>:$tokens);
   let results = (outs T:$result);
   let assemblyFormat = [{
     $rows `,` $route `,` $counts attr-dict `:`
@@ -830,9 +854,10 @@ def Moe_ShardOp : Moe_PureOp<"shard"> {
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
 }
 def Moe_AllReduceOp : Moe_InferredOp<"all_reduce"> {
-  let summary = "elementwise reduction over the ranks, in their order";
+  let summary = "elementwise reduction over the ranks of a group, in order";
   let description = "* C1: x is not i1.";
-  let arguments = (ins Moe_CollectiveReduceAttr:$kind, T:$x);
+  let arguments = (ins Moe_CollectiveReduceAttr:$kind, T:$x,
+    DefaultValuedAttr<Moe_CommGroupAttr, "CommGroup::Rows">:$group);
   let results = (outs T:$result);
   let assemblyFormat = [{
     $kind $x attr-dict `:` functional-type(operands, results)

@@ -83,6 +83,8 @@ def Plan_ProgramOp : Plan_Op<"program",
   let summary = "an execution plan (Program)";
   let arguments = (ins OptionalAttr<StrAttr>:$model,
                        DefaultValuedAttr<I64Attr, "1">:$num_ranks,
+                       DefaultValuedAttr<I64Attr, "1">:$dp,
+                       DefaultValuedAttr<I64Attr, "1">:$tp,
                        DefaultValuedAttr<I64Attr, "1">:$num_streams,
                        DefaultValuedAttr<I64Attr, "0">:$num_events);
   let regions = (region SizedRegion<1>:$body);
@@ -100,7 +102,9 @@ def Plan_SymbolOp : Plan_Row<"symbol"> {
                        Plan_Index<>:$input, Plan_Index<>:$axis,
                        OptionalAttr<StrAttr>:$whole,
                        OptionalAttr<StrAttr>:$bound,
-                       DefaultValuedAttr<I64Attr, "0">:$default_max);
+                       DefaultValuedAttr<I64Attr, "0">:$default_max,
+                       DefaultValuedAttr<Moe_CommGroupAttr,
+                                         "::moe::dialect::CommGroup::Rows">:$group);
   let assemblyFormat = [{
     $name $kind (`whole` $whole^)? (`bound` $bound^)? attr-dict
   }];
@@ -143,9 +147,12 @@ def Plan_ParamOp : Plan_Row<"param"> {
   let arguments = (ins StrAttr:$name, TypeAttr:$element_type, StrAttr:$layout,
                        DenseI64ArrayAttr:$dims, ArrayAttr:$blocks,
                        DefaultValuedAttr<I64Attr, "0">:$experts,
-                       Plan_Index<>:$layer, Plan_Bool:$is_expert);
+                       Plan_Index<>:$layer, Plan_Bool:$is_expert,
+                       Plan_Index<>:$part_axis, OptionalAttr<StrAttr>:$part,
+                       DefaultValuedAttr<I64Attr, "1">:$part_unit);
   let assemblyFormat = [{
-    $name $element_type $layout $dims `blocks` $blocks attr-dict
+    $name $element_type $layout $dims `blocks` $blocks
+    (`divided` $part_axis^)? (`by` $part^)? attr-dict
   }];
   let hasVerifier = 1;
 }
@@ -156,10 +163,12 @@ def Plan_StateOp : Plan_Row<"state"> {
                        Moe_DimsAttr:$dims,
                        I64Attr:$axis, StrAttr:$length, Plan_Index<>:$part_axis,
                        OptionalAttr<StrAttr>:$part, Plan_Index<>:$input,
-                       Plan_Index<>:$output);
+                       Plan_Index<>:$output, Plan_Index<>:$slice_axis,
+                       OptionalAttr<StrAttr>:$slice_part);
   let assemblyFormat = [{
     $name $element_type $dims `axis` $axis `length` $length
-    (`divided` $part_axis^ `by` $part)? attr-dict
+    (`divided` $part_axis^ `by` $part)?
+    (`sliced` $slice_axis^ `by` $slice_part)? attr-dict
   }];
 }
 
@@ -167,10 +176,13 @@ class Plan_Port<string mnemonic> : Plan_Row<mnemonic> {
   let arguments = (ins StrAttr:$name, TypeAttr:$element_type,
                        Moe_DimsAttr:$dims,
                        Optional<Plan_Buffer>:$buffer, Plan_Index<>:$part_axis,
-                       OptionalAttr<StrAttr>:$part, Plan_Index<>:$state);
+                       OptionalAttr<StrAttr>:$part, Plan_Index<>:$state,
+                       Plan_Index<>:$slice_axis,
+                       OptionalAttr<StrAttr>:$slice_part);
   let assemblyFormat = [{
     $name $element_type $dims (`in` $buffer^)?
-    (`divided` $part_axis^ `by` $part)? attr-dict
+    (`divided` $part_axis^ `by` $part)?
+    (`sliced` $slice_axis^ `by` $slice_part)? attr-dict
   }];
 }
 def Plan_InputOp : Plan_Port<"input"> {
@@ -224,7 +236,10 @@ def Plan_StepOp : Plan_Row<"step", [AttrSizedOperandSegments]> {
                        DefaultValuedAttr<I64Attr, "0">:$stream,
                        OptionalAttr<DenseI64ArrayAttr>:$waits,
                        Plan_Index<>:$records, Plan_Index<>:$layer,
-                       OptionalAttr<StrArrayAttr>:$nodes);
+                       OptionalAttr<StrArrayAttr>:$nodes,
+                       DefaultValuedAttr<Moe_CommGroupAttr,
+                                         "::moe::dialect::CommGroup::Rows">:$group,
+                       OptionalAttr<StrAttr>:$guard);
   let assemblyFormat = [{
     $kernel `ins` `(` $inputs `)` `outs` `(` $outputs `)` ($settings^)?
     (`program` $program^ `registers` $registers)? (`layer` $layer^)?

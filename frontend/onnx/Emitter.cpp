@@ -442,7 +442,7 @@ Value Emitter::gather(Value data, Value indices, int64_t axis,
       failed(unify(ArrayRef(rows).take_front(batch),
                    ArrayRef(columns).take_front(batch))))
     return placeholder();
-  return create<GatherOp>(data, indices, axis, batchDims);
+  return create<GatherOp>(data, indices, axis, batchDims, StringAttr());
 }
 
 } // namespace moe::onnx_import

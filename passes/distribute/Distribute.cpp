@@ -225,7 +225,8 @@ void Distribution::exchange(ExpertsOp op) {
       builder, loc, getTensorType(rowsType.getElementType(), dims),
       countsType({placement.maxLocalExperts()}),
       countsType({placement.getNumRanks(), numExperts}), op.getRows(),
-      op.getCounts(), placement);
+      op.getCounts(), placement, ExchangeForm::Flat, /*node_size=*/0,
+      ExchangeFormAttr(), /*small_tokens=*/0, DimsAttr());
   Value counts = op.getCounts();
   op.getRowsMutable().assign(there.getReceived());
   op.getCountsMutable().assign(there.getLocalCounts());
@@ -235,8 +236,10 @@ void Distribution::exchange(ExpertsOp op) {
   resultDims[0] = dims[0];
   op.getResult().setType(getTensorType(sentType.getElementType(), resultDims));
   builder.setInsertionPointAfter(op);
-  auto back = AllToAllBackOp::create(builder, loc, sentType, op.getResult(),
-                                     there.getRoute(), counts, placement);
+  auto back = AllToAllBackOp::create(
+      builder, loc, sentType, op.getResult(), there.getRoute(), counts,
+      placement, ExchangeForm::Flat, /*node_size=*/0, ExchangeFormAttr(),
+      /*small_tokens=*/0, DimsAttr());
   op.getResult().replaceAllUsesExcept(back.getResult(), back);
   lies[back.getResult()] = lies.lookup(op.getResult());
 }

@@ -118,6 +118,7 @@ void Exporter::add(SymbolOp op) {
   if (op.getBound())
     row->bound = expr(*op.getBound());
   row->default_max = op.getDefaultMax();
+  row->group = static_cast<plan::Group>(op.getGroup());
   symbolIndices[op.getName()] = program.symbols.size();
   program.symbols.push_back(std::move(row));
 }
@@ -144,12 +145,17 @@ void Exporter::add(LayerOp op) {
   row->capacity = op.getCapacity().str();
   row->residual = op.getResidual();
   row->shared = op.getShared();
-  if (op.getPlaces())
-    for (DenseI64ArrayAttr ranks : op.getPlaces()->getExperts()) {
+  if (std::optional<dialect::PlacementAttr> places = op.getPlaces()) {
+    row->group = static_cast<plan::Group>(places->getGroup());
+    row->domains = places->getDomains();
+    for (auto [ranks, slices] :
+         llvm::zip_equal(places->getExperts(), places->getSlices())) {
       auto place = std::make_unique<plan::ExpertPlaceT>();
       place->ranks.assign(ranks.asArrayRef().begin(), ranks.asArrayRef().end());
+      place->slices = slices;
       row->places.push_back(std::move(place));
     }
+  }
   row->nodes = nodes(op.getNodes());
   program.layers.push_back(std::move(row));
 }
@@ -164,6 +170,9 @@ Status Exporter::add(ParamOp op) {
   row->experts = op.getExperts();
   row->layer = op.getLayer();
   row->is_expert = op.getIsExpert();
+  row->part_axis = op.getPartAxis();
+  row->part = symbol(op.getPart());
+  row->part_unit = op.getPartUnit();
   MOE_ASSIGN_OR_RETURN(uint64_t bytes,
                        layoutBytes(row->layout, DType(row->dtype), row->dims));
   for (Attribute block : op.getBlocks()) {
@@ -188,6 +197,8 @@ void Exporter::add(StateOp op) {
   row->part = symbol(op.getPart());
   row->input = op.getInput();
   row->output = op.getOutput();
+  row->slice_axis = op.getSliceAxis();
+  row->slice_part = symbol(op.getSlicePart());
   program.states.push_back(std::move(row));
 }
 
@@ -220,6 +231,8 @@ template <typename OpT> std::unique_ptr<plan::PortT> Exporter::port(OpT op) {
   row->part = symbol(op.getPart());
   row->buffer = op.getBuffer() ? buffer(op.getBuffer()) : -1;
   row->state = op.getState();
+  row->slice_axis = op.getSliceAxis();
+  row->slice_part = symbol(op.getSlicePart());
   return row;
 }
 
@@ -290,6 +303,9 @@ void Exporter::add(StepOp op) {
   row->records = op.getRecords();
   row->layer = op.getLayer();
   row->nodes = nodes(op.getNodes());
+  row->group = static_cast<plan::Group>(op.getGroup());
+  if (op.getGuard())
+    row->guard = expr(*op.getGuard());
   program.steps.push_back(std::move(row));
 }
 
@@ -297,6 +313,8 @@ StatusOr<plan::ProgramT> Exporter::run() {
   program.producer = "MoeCompiler";
   program.model = op.getModel().value_or("").str();
   program.num_ranks = op.getNumRanks();
+  program.dp = op.getDp();
+  program.tp = op.getTp();
   program.num_streams = op.getNumStreams();
   program.num_events = op.getNumEvents();
   for (Operation &row : op.getBody().front()) {

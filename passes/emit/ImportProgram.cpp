@@ -10,6 +10,7 @@
 #include "dialect/moe/MoeTypes.h"
 #include "dialect/plan/PlanDialect.h"
 #include "passes/emit/ParamTable.h"
+#include "runtime/plan/Mesh.h"
 #include "runtime/plan/Plan_generated.h"
 
 #include "mlir/IR/Builders.h"
@@ -92,12 +93,13 @@ Value Importer::buffer(int32_t index) {
 void Importer::addSymbols() {
   for (const auto &symbol : program.symbols) {
     auto kind = static_cast<plan_dialect::SymbolKind>(symbol->kind);
-    SymbolOp::create(
+    auto op = SymbolOp::create(
         builder, loc, text(symbol->name), SymbolKindAttr::get(context, kind),
         number(symbol->input), number(symbol->axis),
         kind == SymbolKind::LocalPart ? expr(symbol->whole) : StringAttr(),
         kind == SymbolKind::Data ? expr(symbol->bound) : StringAttr(),
         number(symbol->default_max));
+    op.setGroup(static_cast<dialect::CommGroup>(symbol->group));
   }
   for (const auto &constraint : program.constraints)
     ConstraintOp::create(builder, loc, expr(constraint->lhs),
@@ -114,13 +116,18 @@ void Importer::addConstants() {
 void Importer::addLayers() {
   for (const auto &layer : program.layers) {
     SmallVector<DenseI64ArrayAttr> places;
-    for (const auto &place : layer->places)
+    SmallVector<int64_t> slices;
+    for (const auto &place : layer->places) {
       places.push_back(builder.getDenseI64ArrayAttr(
           SmallVector<int64_t>(place->ranks.begin(), place->ranks.end())));
+      slices.push_back(place->slices);
+    }
     dialect::PlacementAttr placement;
     if (!places.empty())
-      placement =
-          dialect::PlacementAttr::get(context, program.num_ranks, places);
+      placement = dialect::PlacementAttr::get(
+          context, Mesh::of(program).sizeOf(layer->group),
+          static_cast<dialect::CommGroup>(layer->group), layer->domains, places,
+          slices);
     LayerOp::create(builder, loc, layer->experts, layer->k, layer->router,
                     layer->capacity, layer->residual, layer->shared, placement,
                     nodes(layer->nodes));
@@ -135,21 +142,25 @@ void Importer::addParams() {
         blocks.push_back(importParamExpr(program, block->expr, context));
       else
         blocks.push_back(number(block->bytes));
-    ParamOp::create(builder, loc, param->name, type(param->dtype),
-                    param->layout, param->dims, builder.getArrayAttr(blocks),
-                    static_cast<uint64_t>(param->experts),
-                    static_cast<uint64_t>(param->layer), param->is_expert);
+    ParamOp::create(
+        builder, loc, param->name, type(param->dtype), param->layout,
+        param->dims, builder.getArrayAttr(blocks),
+        static_cast<uint64_t>(param->experts),
+        static_cast<uint64_t>(param->layer), param->is_expert,
+        static_cast<uint64_t>(param->part_axis), partName(param->part),
+        param->part_unit);
   }
 }
 
 void Importer::addStates() {
   for (const auto &state : program.states)
-    StateOp::create(builder, loc, state->name, type(state->dtype),
-                    exprs(state->dims), static_cast<uint64_t>(state->axis),
-                    program.exprs[state->length],
-                    static_cast<uint64_t>(state->part_axis),
-                    partName(state->part), static_cast<uint64_t>(state->input),
-                    static_cast<uint64_t>(state->output));
+    StateOp::create(
+        builder, loc, state->name, type(state->dtype), exprs(state->dims),
+        static_cast<uint64_t>(state->axis), program.exprs[state->length],
+        static_cast<uint64_t>(state->part_axis), partName(state->part),
+        static_cast<uint64_t>(state->input),
+        static_cast<uint64_t>(state->output),
+        static_cast<uint64_t>(state->slice_axis), partName(state->slice_part));
 }
 
 void Importer::addBuffers() {
@@ -175,7 +186,9 @@ void Importer::addPorts(
     OpT::create(builder, loc, port->name, type(port->dtype), exprs(port->dims),
                 port->buffer < 0 ? Value() : buffers[port->buffer],
                 static_cast<uint64_t>(port->part_axis), partName(port->part),
-                static_cast<uint64_t>(port->state));
+                static_cast<uint64_t>(port->state),
+                static_cast<uint64_t>(port->slice_axis),
+                partName(port->slice_part));
 }
 
 //===----------------------------------------------------------------------===//
@@ -239,7 +252,10 @@ void Importer::addStep(const plan::StepT &step) {
       number(step.stream),
       waits.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(waits),
       number(step.records), number(step.layer),
-      step.nodes.empty() ? ArrayAttr() : nodes(step.nodes));
+      step.nodes.empty() ? ArrayAttr() : nodes(step.nodes),
+      dialect::CommGroupAttr::get(context,
+                                  static_cast<dialect::CommGroup>(step.group)),
+      step.guard >= 0 ? expr(step.guard) : StringAttr());
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
@@ -248,6 +264,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   auto op = ProgramOp::create(
       builder, loc, program.model.empty() ? StringAttr() : text(program.model),
       static_cast<uint64_t>(program.num_ranks),
+      static_cast<uint64_t>(program.dp), static_cast<uint64_t>(program.tp),
       static_cast<uint64_t>(program.num_streams),
       static_cast<uint64_t>(program.num_events));
   builder.setInsertionPointToEnd(&op.getBody().emplaceBlock());

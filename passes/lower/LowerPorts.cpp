@@ -160,7 +160,7 @@ void FunctionLowering::bindState(BlockArgument argument, CacheAppendOp append) {
       wholeDims(argument)[append.getAxis()].toString(),
       static_cast<uint64_t>(partAxis), part,
       static_cast<uint64_t>(argument.getArgNumber()),
-      static_cast<uint64_t>(output));
+      static_cast<uint64_t>(output), static_cast<uint64_t>(-1), StringAttr());
   stateOf[append] = index;
   BufferSpec spec{BufferKind::State, index, name.str()};
   buffers[argument] = plan.buffer(spec, type, getDims(argument));
@@ -189,7 +189,8 @@ void FunctionLowering::bindInputs() {
     plan_dialect::InputOp::create(builder, argument.getLoc(), name, type,
                                   DimsAttr::get(context, wholeDims(argument)),
                                   buffer, static_cast<uint64_t>(partAxis), part,
-                                  static_cast<uint64_t>(state));
+                                  static_cast<uint64_t>(state),
+                                  static_cast<uint64_t>(-1), StringAttr());
   }
 }
 
@@ -268,6 +269,7 @@ void FunctionLowering::bindOutputs() {
                                    getTensorType(value).getElementType(),
                                    DimsAttr::get(context, wholeDims(value)),
                                    buffer, static_cast<uint64_t>(partAxis),
-                                   part, static_cast<uint64_t>(state));
+                                   part, static_cast<uint64_t>(state),
+                                   static_cast<uint64_t>(-1), StringAttr());
   }
 }

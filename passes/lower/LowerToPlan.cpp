@@ -73,7 +73,8 @@ void FunctionLowering::addStep(Operation *op, StringRef kernel,
       DenseI64ArrayAttr(), IntegerAttr(),
       layer == layerOf.end() ? IntegerAttr()
                              : builder.getI64IntegerAttr(layer->second),
-      nodes.empty() ? ArrayAttr() : builder.getArrayAttr(nodes));
+      nodes.empty() ? ArrayAttr() : builder.getArrayAttr(nodes),
+      dialect::CommGroupAttr(), StringAttr());
 }
 
 void FunctionLowering::lowerAppend(CacheAppendOp op) {

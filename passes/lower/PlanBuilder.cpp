@@ -113,7 +113,8 @@ Value PlanBuilder::param(const ParamSpec &spec) {
   plan_dialect::ParamOp::create(
       builder, loc, name, type.getElementType(), spec.layout, type.getShape(),
       blocksAttr, static_cast<uint64_t>(spec.experts),
-      static_cast<uint64_t>(spec.layer), spec.experts > 0);
+      static_cast<uint64_t>(spec.layer), spec.experts > 0,
+      static_cast<uint64_t>(-1), StringAttr());
   return known = buffer({BufferKind::Param, index, name}, type.getElementType(),
                         getDims(type));
 }

@@ -69,7 +69,7 @@ static Attribute convertSetting(Attribute attr) {
             ArgReduceKindAttr, ScatterKindAttr, PadModeAttr, NormKindAttr,
             ActivationAttr, GatingAttr, RouterScoreAttr, GroupScoreAttr,
             MixWeightAttr, NormalizeAttr, DropPolicyAttr, MixKindAttr,
-            CollectiveReduceAttr>([](auto e) { return keyword(e); })
+            CollectiveReduceAttr, ExchangeFormAttr>([](auto e) { return keyword(e); })
       .Default([](Attribute) { return Attribute(); });
 }
 

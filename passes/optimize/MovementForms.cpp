@@ -125,7 +125,8 @@ struct SingleGatherNd : OpRewritePattern<GatherNdOp> {
     Value flat = reshapeTo(rewriter, op.getLoc(), op.getIndices(), indices);
     rewriter.replaceOpWithNewOp<GatherOp>(op, op.getData(), flat,
                                           /*axis=*/op.getBatchDims(),
-                                          /*batch_dims=*/op.getBatchDims());
+                                          /*batch_dims=*/op.getBatchDims(),
+                                          StringAttr());
     return success();
   }
 };

@@ -396,7 +396,15 @@ static KernelFactory exchangeFactory(const Isa &isa, size_t numInputs,
   return [&isa, numInputs, numOutputs](
              const KernelSpec &spec) -> StatusOr<std::unique_ptr<Kernel>> {
     MOE_RETURN_IF_ERROR(checkOperands(spec, numInputs, numInputs, numOutputs));
-    MOE_RETURN_IF_ERROR(StepAttributes(spec.step).checkAllRead());
+    StepAttributes attributes(spec.step);
+    MOE_ASSIGN_OR_RETURN(std::string form,
+                         attributes.getString("form", "flat"));
+    MOE_ASSIGN_OR_RETURN(int64_t nodeSize, attributes.getInt("node_size", 0));
+    MOE_ASSIGN_OR_RETURN(int64_t small, attributes.getInt("small_tokens", 0));
+    if (form != "flat" || nodeSize != 0 || small != 0)
+      return Status(StatusCode::BadPlan, "step " + spec.step.kernel +
+                                             ": unknown form '" + form + "'");
+    MOE_RETURN_IF_ERROR(attributes.checkAllRead());
     MOE_ASSIGN_OR_RETURN(Places places, Places::create(spec));
     return std::unique_ptr<Kernel>(
         std::make_unique<K>(spec, isa, std::move(places)));
