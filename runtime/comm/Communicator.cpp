@@ -9,4 +9,9 @@
 
 using namespace moe;
 
+Communicator::Communicator() : theCounters(std::make_shared<Counters>()) {}
+
+Communicator::Communicator(std::shared_ptr<Counters> counters)
+    : theCounters(std::move(counters)) {}
+
 Communicator::~Communicator() = default;

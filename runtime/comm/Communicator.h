@@ -11,6 +11,13 @@
 // error at once, so nobody hangs. After any error the group is of no use any
 // more.
 //
+// split() makes smaller groups of a group. All that stem from one root fail
+// together and count into the same counters; errors name ranks of the root:
+//
+//   root     0 1 2 3 4 5
+//   color    0 1 0 1 0 1       split(rank % 2, tag)
+//   groups   0 2 4 and 1 3 5   members have ranks 0, 1, 2 in their group
+//
 // Reductions add the contributions in the order of the ranks, so results do
 // not depend on timing.
 //
@@ -46,6 +53,11 @@ enum class ReduceOp : uint8_t { Sum, Max };
 
 class Communicator {
 public:
+  Communicator();
+  /// A part of another one, which counts into that one's counters.
+  explicit Communicator(std::shared_ptr<Counters> counters);
+  Communicator(const Communicator &) = delete;
+  Communicator &operator=(const Communicator &) = delete;
   virtual ~Communicator();
   virtual int rank() const = 0;
   virtual int size() const = 0;
@@ -68,14 +80,26 @@ public:
   /// Rank r receives the reduced elements [r * count, (r + 1) * count).
   virtual Status reduceScatter(const void *send, void *recv, int64_t count,
                                DType dtype, ReduceOp op, uint32_t tag) = 0;
-  /// Ends every present and later operation of all ranks with an error that
-  /// names this rank and `why`. Any thread may call it at any time.
+  /// Called by all ranks: those that give the same color form a new group, in
+  /// the order of their ranks. It may outlive this one. The messages of the
+  /// split itself are not counted.
+  virtual StatusOr<std::unique_ptr<Communicator>> split(int color,
+                                                        uint32_t tag) = 0;
+  /// Ends every present and later operation of all ranks of the root, in all
+  /// its groups, with an error that names this rank and `why`. Any thread may
+  /// call it at any time.
   virtual void abort(const Status &why) = 0;
 
-  Counters &counters() { return theCounters; }
+  /// Those of this rank in all groups of a root. Not for two threads at once.
+  Counters &counters() { return *theCounters; }
+
+protected:
+  const std::shared_ptr<Counters> &sharedCounters() const {
+    return theCounters;
+  }
 
 private:
-  Counters theCounters;
+  std::shared_ptr<Counters> theCounters;
 };
 
 /// Communicators of `numRanks` ranks that are threads of this process. An

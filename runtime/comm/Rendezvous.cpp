@@ -7,6 +7,7 @@
 
 #include "runtime/comm/Rendezvous.h"
 
+#include <algorithm>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -36,20 +37,63 @@ static void pauseCpu() {
 
 // With a core for each rank a peer comes soon, so waiting on the spot is
 // cheapest. With more ranks than cores it would keep the peer from running.
-static int spinsFor(int numRanks) {
+static int spinsFor(int numThreads) {
   unsigned cores = std::thread::hardware_concurrency();
-  return static_cast<unsigned>(numRanks) <= cores ? 4000 : 0;
+  return static_cast<unsigned>(numThreads) <= cores ? 4000 : 0;
 }
 
-Rendezvous::Rendezvous(int numRanks, std::chrono::milliseconds timeout)
-    : numRanks(numRanks), timeout(timeout), numSpins(spinsFor(numRanks)),
-      arrivals(std::make_unique<Arrivals[]>(numRanks)) {}
+RendezvousFamily::RendezvousFamily(int numThreads,
+                                   std::chrono::milliseconds timeout)
+    : timeout(timeout), numSpins(spinsFor(numThreads)) {}
+
+void RendezvousFamily::abort(Status why) {
+  std::lock_guard lock(mutex);
+  if (!abortStatus.isOk())
+    return;
+  abortStatus = std::move(why);
+  for (Rendezvous *meeting : meetings)
+    meeting->setAbortBit();
+}
+
+Status RendezvousFamily::error() const {
+  std::lock_guard lock(mutex);
+  return abortStatus;
+}
+
+void RendezvousFamily::add(Rendezvous &meeting) {
+  std::lock_guard lock(mutex);
+  meetings.push_back(&meeting);
+  if (!abortStatus.isOk())
+    meeting.setAbortBit();
+}
+
+void RendezvousFamily::remove(Rendezvous &meeting) {
+  std::lock_guard lock(mutex);
+  std::erase(meetings, &meeting);
+}
+
+Rendezvous::Rendezvous(std::shared_ptr<RendezvousFamily> family,
+                       std::vector<int> names)
+    : family(std::move(family)), names(std::move(names)),
+      numRanks(static_cast<int>(this->names.size())),
+      arrivals(std::make_unique<Arrivals[]>(numRanks)) {
+  this->family->add(*this);
+}
+
+Rendezvous::~Rendezvous() { family->remove(*this); }
+
+void Rendezvous::setAbortBit() {
+  {
+    std::lock_guard lock(mutex);
+    state.fetch_or(kAbortBit);
+  }
+  changed.notify_all();
+}
 
 Status Rendezvous::check() const {
   if (!(state.load(std::memory_order_acquire) & kAbortBit))
     return Status::ok();
-  std::lock_guard lock(mutex);
-  return abortStatus;
+  return family->error();
 }
 
 bool Rendezvous::isComplete(uint64_t word, uint32_t operation) const {
@@ -84,7 +128,7 @@ Status Rendezvous::waitForOthers(uint32_t operation, const char *what,
     return isComplete(word, operation) || (word & kAbortBit);
   };
   if (!spin(isDecided)) {
-    auto deadline = std::chrono::steady_clock::now() + timeout;
+    auto deadline = std::chrono::steady_clock::now() + family->timeout;
     numSleepers.fetch_add(1);
     std::unique_lock lock(mutex);
     bool inTime = changed.wait_until(lock, deadline, isDecided);
@@ -106,24 +150,24 @@ Status Rendezvous::giveUp(uint32_t operation, const char *what, uint32_t tag) {
       std::this_thread::yield();
     return isComplete(state.load(), operation) ? Status::ok() : check();
   }
-  abort(Status(StatusCode::Timeout, std::string(what) + " (tag " +
-                                        std::to_string(tag) + ") waited " +
-                                        std::to_string(timeout.count()) +
-                                        " ms for " + missing));
+  abort(Status(StatusCode::Timeout,
+               std::string(what) + " (tag " + std::to_string(tag) +
+                   ") waited " + std::to_string(family->timeout.count()) +
+                   " ms for " + missing));
   return isComplete(state.load(), operation) ? Status::ok() : check();
 }
 
 std::string Rendezvous::missingRanks(uint32_t operation) const {
-  std::string names;
+  std::string list;
   int count = 0;
   for (int rank = 0; rank < numRanks; ++rank) {
     if (arrivals[rank].entered.load(std::memory_order_relaxed) == operation)
       continue;
-    names += (count++ ? ", " : "") + std::to_string(rank);
+    list += (count++ ? ", " : "") + std::to_string(names[rank]);
   }
   if (count == 0)
     return "";
-  return (count == 1 ? "rank " : "ranks ") + names;
+  return (count == 1 ? "rank " : "ranks ") + list;
 }
 
 void Rendezvous::leave(int rank) {
@@ -142,19 +186,8 @@ void Rendezvous::leave(int rank) {
   numSleepers.fetch_sub(1);
 }
 
-void Rendezvous::abort(Status why) {
-  {
-    std::lock_guard lock(mutex);
-    if (!abortStatus.isOk())
-      return;
-    abortStatus = std::move(why);
-    state.fetch_or(kAbortBit);
-  }
-  changed.notify_all();
-}
-
 template <typename Done> bool Rendezvous::spin(Done done) const {
-  for (int i = 0; i < numSpins; ++i) {
+  for (int i = 0; i < family->numSpins; ++i) {
     if (done())
       return true;
     pauseCpu();

@@ -19,6 +19,10 @@
 // therefore leave() neither fails nor looks at the bit, and nobody returns to
 // its caller while another rank still reads its memory.
 //
+// Meetings of one family (a group and all that were split from it) fail
+// together: an abort of one sets the bit of each, and of those that are founded
+// later.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_RUNTIME_COMM_RENDEZVOUS_H
@@ -33,12 +37,39 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace moe {
 
+class Rendezvous;
+
+/// The meetings that stem from one, and the error that ended them.
+class RendezvousFamily {
+public:
+  /// `numThreads`: how many take part in any of the meetings.
+  RendezvousFamily(int numThreads, std::chrono::milliseconds timeout);
+  /// The first call wins.
+  void abort(Status why);
+  Status error() const;
+
+  const std::chrono::milliseconds timeout;
+  const int numSpins;
+
+private:
+  friend class Rendezvous;
+  void add(Rendezvous &meeting);
+  void remove(Rendezvous &meeting);
+
+  mutable std::mutex mutex;
+  std::vector<Rendezvous *> meetings;
+  Status abortStatus;
+};
+
 class Rendezvous {
 public:
-  Rendezvous(int numRanks, std::chrono::milliseconds timeout);
+  /// `names`: what errors call the ranks.
+  Rendezvous(std::shared_ptr<RendezvousFamily> family, std::vector<int> names);
+  ~Rendezvous();
 
   /// The error of the abort if there was one.
   Status check() const;
@@ -48,10 +79,11 @@ public:
   /// Waits until all ranks have called leave as often as this one; to be called
   /// by all ranks or none after a successful enter.
   void leave(int rank);
-  /// Fails the present and every later enter with `why`; the first call wins.
-  void abort(Status why);
+  /// Fails the present and every later enter of the whole family with `why`.
+  void abort(Status why) { family->abort(std::move(why)); }
 
 private:
+  friend class RendezvousFamily;
   /// One rank's counters, apart from those of others.
   struct alignas(64) Arrivals {
     std::atomic<uint32_t> entered{0};
@@ -64,18 +96,18 @@ private:
   std::string missingRanks(uint32_t operation) const;
   template <typename Done> bool spin(Done done) const;
   void wakeSleepers();
+  void setAbortBit();
 
+  const std::shared_ptr<RendezvousFamily> family;
+  const std::vector<int> names;
   const int numRanks;
-  const std::chrono::milliseconds timeout;
-  const int numSpins;
   std::unique_ptr<Arrivals[]> arrivals;
 
   alignas(64) std::atomic<uint64_t> state{0};
   alignas(64) std::atomic<uint64_t> numLeft{0};
   alignas(64) std::atomic<int> numSleepers{0};
-  mutable std::mutex mutex;
+  std::mutex mutex;
   std::condition_variable changed;
-  Status abortStatus;
 };
 
 } // namespace moe

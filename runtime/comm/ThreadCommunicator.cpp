@@ -16,105 +16,28 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/comm/Communicator.h"
 #include "runtime/comm/Reduce.h"
-#include "runtime/comm/Rendezvous.h"
+#include "runtime/comm/ThreadGroup.h"
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 using namespace moe;
 
 namespace {
-
-enum class Operation : uint8_t {
-  Barrier,
-  AllGather,
-  AllToAll,
-  AllReduce,
-  ReduceScatter,
-};
-
-const char *operationName(Operation operation) {
-  switch (operation) {
-  case Operation::Barrier:
-    return "barrier";
-  case Operation::AllGather:
-    return "all-gather";
-  case Operation::AllToAll:
-    return "all-to-all";
-  case Operation::AllReduce:
-    return "all-reduce";
-  case Operation::ReduceScatter:
-    return "reduce-scatter";
-  }
-  return "unknown";
-}
-
-/// What all ranks must agree on.
-struct Call {
-  Operation operation = Operation::Barrier;
-  uint32_t tag = 0;
-  DType dtype = DType::F32;
-  ReduceOp reduceOp = ReduceOp::Sum;
-  int64_t count = 0;
-
-  bool operator==(const Call &other) const = default;
-
-  std::string describe() const {
-    std::string text =
-        std::string(operationName(operation)) + " (tag " + std::to_string(tag);
-    if (operation == Operation::AllReduce ||
-        operation == Operation::ReduceScatter)
-      text += ", " + std::to_string(count) + " x " +
-              std::string(dtypeName(dtype)) +
-              (reduceOp == ReduceOp::Sum ? ", sum" : ", max");
-    return text + ")";
-  }
-};
-
-constexpr size_t kStagedBytes = 16 * 1024;
-
-struct Note {
-  Call call;
-  bool isStaged = false;
-  std::vector<SendBlock> send;
-  std::vector<size_t> recvBytes;
-  std::unique_ptr<std::byte[]> stage;
-};
-
-struct Group {
-  Group(int numRanks, std::chrono::milliseconds timeout)
-      : numRanks(numRanks), meeting(numRanks, timeout), notes(2 * numRanks) {
-    for (Note &note : notes) {
-      note.send.resize(numRanks);
-      note.recvBytes.resize(numRanks);
-      note.stage = std::make_unique<std::byte[]>(kStagedBytes);
-    }
-  }
-  Note &note(uint64_t operation, int rank) {
-    return notes[(operation & 1) * numRanks + rank];
-  }
-
-  const int numRanks;
-  Rendezvous meeting;
-  std::vector<Note> notes;
-};
 
 void copyBytes(void *to, const void *from, size_t bytes) {
   if (bytes > 0 && to != from)
     std::memcpy(to, from, bytes);
 }
 
-/// Elements [begin(r), begin(r + 1)) of n are reduced by rank r.
-int64_t chunkBegin(int64_t n, int rank, int numRanks) {
-  return n / numRanks * rank + std::min<int64_t>(n % numRanks, rank);
-}
-
 class ThreadCommunicator final : public Communicator {
 public:
-  ThreadCommunicator(std::shared_ptr<Group> group, int rank)
-      : group(std::move(group)), theRank(rank), sources(this->group->numRanks),
+  ThreadCommunicator(std::shared_ptr<ThreadGroup> group, int rank,
+                     std::shared_ptr<Counters> counters)
+      : Communicator(std::move(counters)), group(std::move(group)),
+        theRank(rank), sources(this->group->numRanks),
         gatherBlocks(this->group->numRanks) {}
 
   int rank() const override { return theRank; }
@@ -131,6 +54,8 @@ public:
                    uint32_t tag) override;
   Status reduceScatter(const void *send, void *recv, int64_t count, DType dtype,
                        ReduceOp op, uint32_t tag) override;
+  StatusOr<std::unique_ptr<Communicator>> split(int color,
+                                                uint32_t tag) override;
   void abort(const Status &why) override;
 
 private:
@@ -145,7 +70,7 @@ private:
   void count(size_t bytes, int numMessages);
   Note &noteOf(int rank) { return group->note(numCalls, rank); }
 
-  std::shared_ptr<Group> group;
+  std::shared_ptr<ThreadGroup> group;
   const int theRank;
   uint64_t numCalls = 0;
   bool allStaged = true;
@@ -182,19 +107,18 @@ void ThreadCommunicator::publish(const Call &call, const void *data,
 }
 
 Status ThreadCommunicator::meet(const Call &call) {
-  MOE_RETURN_IF_ERROR(
-      group->meeting.enter(theRank, operationName(call.operation), call.tag));
+  MOE_RETURN_IF_ERROR(group->meeting.enter(theRank, call.name(), call.tag));
   allStaged = true;
   for (int rank = 0; rank < size(); ++rank) {
     const Note &note = noteOf(rank);
     allStaged &= note.isStaged;
     if (note.call == noteOf(0).call)
       continue;
-    return fail(
-        Status(StatusCode::RankFailed, "ranks disagree: rank 0 calls " +
-                                           noteOf(0).call.describe() +
-                                           ", rank " + std::to_string(rank) +
-                                           " calls " + note.call.describe()));
+    return fail(Status(StatusCode::RankFailed,
+                       "ranks disagree: " + group->nameOf(0) + " calls " +
+                           noteOf(0).call.describe() + ", " +
+                           group->nameOf(rank) + " calls " +
+                           note.call.describe()));
   }
   return Status::ok();
 }
@@ -289,10 +213,10 @@ Status ThreadCommunicator::checkBytes(const Call &call) {
       if (sent == expected)
         continue;
       return fail(Status(StatusCode::RankFailed,
-                         call.describe() + ": rank " + std::to_string(from) +
-                             " sends " + std::to_string(sent) +
-                             " bytes to rank " + std::to_string(to) +
-                             ", which expects " + std::to_string(expected)));
+                         call.describe() + ": " + group->nameOf(from) +
+                             " sends " + std::to_string(sent) + " bytes to " +
+                             group->nameOf(to) + ", which expects " +
+                             std::to_string(expected)));
     }
   }
   return Status::ok();
@@ -377,14 +301,30 @@ Status ThreadCommunicator::reduceScatter(const void *send, void *recv,
   return Status::ok();
 }
 
+StatusOr<std::unique_ptr<Communicator>>
+ThreadCommunicator::split(int color, uint32_t tag) {
+  Call call{Operation::Split, tag};
+  MOE_RETURN_IF_ERROR(group->meeting.check());
+  publish(call, &color, sizeof(color));
+  MOE_RETURN_IF_ERROR(meet(call));
+  std::vector<int> members;
+  int place = 0;
+  for (int rank = 0; rank < size(); ++rank) {
+    int other;
+    std::memcpy(&other, noteOf(rank).send[0].data, sizeof(other));
+    if (other != color)
+      continue;
+    if (rank == theRank)
+      place = static_cast<int>(members.size());
+    members.push_back(rank);
+  }
+  ++numCalls;
+  return std::unique_ptr<Communicator>(new ThreadCommunicator(
+      group->takePart(color, members), place, sharedCounters()));
+}
+
 void ThreadCommunicator::abort(const Status &why) {
-  // A stop from outside or a time limit is nobody's failure.
-  bool isStop = why.code() == StatusCode::Interrupted ||
-                why.code() == StatusCode::Terminated ||
-                why.code() == StatusCode::Timeout;
-  group->meeting.abort(
-      Status(isStop ? why.code() : StatusCode::RankFailed,
-             "rank " + std::to_string(theRank) + " failed: " + why.message()));
+  group->meeting.abort(abortError(group->nameOf(theRank), why));
 }
 
 } // namespace
@@ -392,9 +332,13 @@ void ThreadCommunicator::abort(const Status &why) {
 std::vector<std::unique_ptr<Communicator>>
 moe::createThreadCommunicators(int numRanks,
                                std::chrono::milliseconds timeout) {
-  auto group = std::make_shared<Group>(numRanks, timeout);
+  auto family = std::make_shared<RendezvousFamily>(numRanks, timeout);
+  std::vector<int> names(numRanks);
+  std::iota(names.begin(), names.end(), 0);
+  auto group = std::make_shared<ThreadGroup>(family, std::move(names));
   std::vector<std::unique_ptr<Communicator>> communicators;
   for (int rank = 0; rank < numRanks; ++rank)
-    communicators.push_back(std::make_unique<ThreadCommunicator>(group, rank));
+    communicators.push_back(std::make_unique<ThreadCommunicator>(
+        group, rank, std::make_shared<Counters>()));
   return communicators;
 }

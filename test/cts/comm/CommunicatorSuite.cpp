@@ -388,3 +388,104 @@ TEST_P(CommunicatorSuite, DeadlineNamesWhoIsMissing) {
         << results[rank].message();
   }
 }
+
+TEST_P(CommunicatorSuite, SplitGroupsEqualColorsInRankOrder) {
+  expectOnAll([&](Communicator &comm) {
+    for (int numGroups : {1, 2, 3}) {
+      MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> part,
+                           comm.split(comm.rank() % numGroups, numGroups));
+      EXPECT_EQ(part->rank(), comm.rank() / numGroups);
+      EXPECT_EQ(part->size(),
+                (comm.size() - comm.rank() % numGroups + numGroups - 1) /
+                    numGroups);
+      std::vector<int32_t> ranks(part->size());
+      int32_t mine = comm.rank();
+      MOE_RETURN_IF_ERROR(
+          part->allGather(std::as_bytes(std::span(&mine, 1)),
+                          std::as_writable_bytes(std::span(ranks)), 20));
+      for (int place = 0; place < part->size(); ++place)
+        EXPECT_EQ(ranks[place], place * numGroups + comm.rank() % numGroups);
+    }
+    return Status::ok();
+  });
+}
+
+TEST_P(CommunicatorSuite, PartsOfPartsOutliveTheirParents) {
+  expectOnAll([&](Communicator &comm) {
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> half,
+                         comm.split(comm.rank() * 2 / comm.size(), 1));
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> quarter,
+                         half->split(-half->rank(), 2));
+    half.reset();
+    EXPECT_EQ(quarter->size(), 1);
+    return checkAllReduce<float>(*quarter, DType::F32, ReduceOp::Sum, 100, 3);
+  });
+}
+
+TEST_P(CommunicatorSuite, GroupsAndTheirRootTakeTurns) {
+  expectOnAll([&](Communicator &comm) {
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> rows,
+                         comm.split(comm.rank() % 2, 1));
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> columns,
+                         comm.split(comm.rank() / 2, 1));
+    for (int round = 0; round < 50; ++round) {
+      int64_t count = round % 10 == 9 ? 20000 : 5;
+      for (Communicator *each : {rows.get(), &comm, columns.get()})
+        MOE_RETURN_IF_ERROR(checkAllReduce<float>(*each, DType::F32,
+                                                  ReduceOp::Sum, count, round));
+    }
+    return Status::ok();
+  });
+}
+
+TEST_P(CommunicatorSuite, GroupsCountIntoTheirRoot) {
+  expectOnAll([&](Communicator &comm) {
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> part,
+                         comm.split(comm.rank() / 2, 1));
+    std::vector<std::byte> received(10 * part->size());
+    return part->allGather(message(comm.rank(), 0, 0, 10), received, 2);
+  });
+  for (int rank = 0; rank < numRanks(); ++rank) {
+    bool isAlone = rank == numRanks() - 1 && rank % 2 == 0;
+    EXPECT_EQ(counters[rank].messages, isAlone ? 0u : 1u);
+    EXPECT_EQ(counters[rank].bytesSent, isAlone ? 0u : 10u);
+  }
+}
+
+TEST_P(CommunicatorSuite, AbortOfAPartEndsTheWholeFamily) {
+  std::vector<Status> results = runOnAll([&](Communicator &comm) {
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> rows,
+                         comm.split(comm.rank() % 2, 1));
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> columns,
+                         comm.split(comm.rank() / 2, 1));
+    int last = comm.size() - 1;
+    if (comm.rank() == last) {
+      std::this_thread::sleep_for(20ms);
+      rows->abort(Status(StatusCode::BadModel, "index 7 is out of range"));
+    }
+    // Some of the others wait in the root, some in groups without that rank.
+    bool waitsInRoot = comm.rank() % 2 == 0 || comm.rank() == last;
+    return waitsInRoot ? comm.barrier(2) : columns->barrier(3);
+  });
+  for (const Status &status : results) {
+    EXPECT_EQ(status.code(), StatusCode::RankFailed);
+    EXPECT_EQ(status.message(), "rank " + std::to_string(numRanks() - 1) +
+                                    " failed: index 7 is out of range");
+  }
+}
+
+TEST_P(CommunicatorSuite, ErrorsOfAPartNameRanksOfTheRoot) {
+  if (numRanks() < 4)
+    GTEST_SKIP() << "needs two groups of two";
+  std::vector<Status> results = runOnAll([&](Communicator &comm) {
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> part,
+                         comm.split(comm.rank() / 2, 1));
+    return part->barrier(comm.rank() == 3 ? 8 : 7);
+  });
+  for (int rank : {2, 3}) {
+    EXPECT_EQ(results[rank].code(), StatusCode::RankFailed);
+    EXPECT_NE(results[rank].message().find("rank 3 calls barrier (tag 8"),
+              std::string::npos)
+        << results[rank].message();
+  }
+}
