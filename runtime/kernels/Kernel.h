@@ -46,14 +46,15 @@ class ThreadPool;
 /// What a step runs with; one for each rank and context.
 struct StepContext {
   ThreadPool &pool;
+  /// Of the ranks that the step's group names.
   Communicator &comm;
   Counters &counters;
   /// At least what workspaceBytes returned, 64-byte aligned.
   std::span<std::byte> workspace;
   /// Distinguishes this step in collectives; equal on all ranks.
   uint32_t tag = 0;
-  /// How ranks divide things: for each LocalPart symbol, the begin of every
-  /// rank's part and, last, the whole (size() + 1 entries).
+  /// How ranks divide things: for each LocalPart symbol, the begin of the part
+  /// of every rank of its group and, last, the whole.
   const std::map<std::string, std::vector<int64_t>, std::less<>> *parts =
       nullptr;
   /// Values of the scalar expressions of the step ("exprs" attributes), by
@@ -67,6 +68,10 @@ struct StepContext {
   /// major by these sizes; the views of later steps then have them. Preset to
   /// the bounds; empty when the caller keeps the bounds.
   std::span<int64_t> dataSizes;
+  /// Steps with an attribute node_size: the ranks of `comm` in this rank's node
+  /// and those with its place in every node.
+  Communicator *insideNode = nullptr;
+  Communicator *acrossNodes = nullptr;
 };
 
 /// Operands of one run. Absent optional operands have rank -1.
@@ -93,6 +98,7 @@ struct KernelSpec {
   const plan::StepT &step;
   /// The MoE layer that the step belongs to, or null.
   const plan::LayerT *layer = nullptr;
+  /// The place of this rank in the step's group, and the size of the group.
   int rank = 0;
   int numRanks = 1;
 };
