@@ -152,6 +152,28 @@ def VerifyPlanPass : Moe_ModulePass<"plan-verify"> {
 // distribute
 //===----------------------------------------------------------------------===//
 
+def ChooseParallelismPass : Moe_ModulePass<"moe-choose-parallelism"> {
+  let summary = "chooses the mesh, and how each MoE layer runs on it";
+  let description = [{
+    Sets `moe.mesh` and `moe.node_size` on the module and `moe.form` on each
+    moe.experts. `mesh` gives degrees ("dp=2,tp=2"), those that it leaves open
+    follow from `ranks`. `layer-form` forces the form of layers, counted from 0
+    ("3:slice=2+hierarchical,*:coordinated").
+  }];
+  let options = [
+    Option<"ranks", "ranks", "int64_t", "0",
+           "number of ranks (0: as many as the mesh has)">,
+    Option<"mesh", "mesh", "std::string", "",
+           "degrees of the mesh, as in dp=2,ep=4,tp=2">,
+    Option<"layerForm", "layer-form", "std::string", "",
+           "forms of layers, as in 3:slice,*:coordinated">,
+    Option<"nodeSize", "node-size", "int64_t", "0",
+           "ranks on a node (0: there is one node)">,
+    Option<"reduceExact", "reduce-exact", "bool", "false",
+           "never split an expert's sums over ranks">,
+  ];
+}
+
 def PlaceExpertsPass : Moe_ModulePass<"moe-place-experts"> {
   let summary = "says which ranks hold each expert";
   let description = [{

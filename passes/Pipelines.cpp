@@ -62,6 +62,18 @@ void buildRecognizePipeline(OpPassManager &pm) {
   pm.addPass(createVerifyRecognizedPass());
 }
 
+void buildParallelismPipeline(OpPassManager &pm,
+                              const DistributeOptions &options) {
+  // Before anything is placed or divided: both do what it decides.
+  ChooseParallelismPassOptions choose;
+  choose.ranks = options.ranks;
+  choose.reduceExact = options.reduceExact;
+  choose.mesh = options.mesh;
+  choose.layerForm = options.layerForm;
+  choose.nodeSize = options.nodeSize;
+  pm.addPass(createChooseParallelismPass(choose));
+}
+
 void buildDistributePipeline(OpPassManager &pm,
                              const DistributeOptions &options) {
   // Where experts live decides what has to travel, so this comes first.
@@ -106,6 +118,12 @@ struct DistributePipelineOptions
       *this, "reduce-exact",
       llvm::cl::desc("never split an expert's sums over ranks"),
       llvm::cl::init(false)};
+  Option<std::string> mesh{*this, "mesh",
+                           llvm::cl::desc("degrees of the mesh")};
+  Option<std::string> layerForm{*this, "layer-form",
+                                llvm::cl::desc("forms of layers")};
+  Option<int64_t> nodeSize{
+      *this, "node-size", llvm::cl::desc("ranks on a node"), llvm::cl::init(0)};
 };
 } // namespace
 
@@ -116,7 +134,14 @@ void registerPipelines() {
   PassPipelineRegistration<DistributePipelineOptions>(
       "moe-distribute-pipeline", "from one device to a mesh of ranks",
       [](OpPassManager &pm, const DistributePipelineOptions &options) {
-        buildDistributePipeline(pm, {options.ranks, options.reduceExact});
+        DistributeOptions distribute;
+        distribute.ranks = options.ranks;
+        distribute.reduceExact = options.reduceExact;
+        distribute.mesh = options.mesh;
+        distribute.layerForm = options.layerForm;
+        distribute.nodeSize = options.nodeSize;
+        buildParallelismPipeline(pm, distribute);
+        buildDistributePipeline(pm, distribute);
       });
   PassPipelineRegistration<>("moe-lower-pipeline",
                              "from the moe dialect to a plan",

@@ -16,6 +16,7 @@
 #define MOE_PASSES_PIPELINES_H
 
 #include <cstdint>
+#include <string>
 
 namespace mlir {
 class OpPassManager;
@@ -27,10 +28,19 @@ namespace moe::pass {
 void buildRecognizePipeline(mlir::OpPassManager &pm);
 
 struct DistributeOptions {
+  /// 0: as many as the mesh has.
   int64_t ranks = 1;
   /// Never split an expert's sums over ranks (--reduce=exact).
   bool reduceExact = false;
+  /// Degrees and forms in the words of passes/solver/ParallelSpec.h.
+  std::string mesh, layerForm;
+  /// Ranks on a node; 0: there is one node.
+  int64_t nodeSize = 0;
 };
+/// Chooses the mesh and the forms of layers. What fails here is a choice of the
+/// user that does not fit the model (StatusCode::Usage).
+void buildParallelismPipeline(mlir::OpPassManager &pm,
+                              const DistributeOptions &options);
 /// From one device to a mesh of ranks; ends with moe-verify-distributed.
 void buildDistributePipeline(mlir::OpPassManager &pm,
                              const DistributeOptions &options);

@@ -7,6 +7,8 @@
 
 #include "tools/moe-opt/CommandLine.h"
 
+#include "passes/solver/ParallelSpec.h"
+
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -21,6 +23,13 @@ static constexpr StringLiteral kExamples = R"(
 EXAMPLES:
   moe-opt model.onnx -o model.moeplan --ranks=4
       compiles a model for four ranks
+  moe-opt model.onnx -o model.moeplan --mesh=dp=2,ep=4,tp=2
+      for 16 ranks: 8 divide the rows of the batch, and each of them is 2 that
+      slice tensors
+  moe-opt model.onnx -o model.moeplan --ranks=16 --node-size=4 \
+    --layer-form='*:hierarchical,3:slice=2'
+      forces how MoE layers run: rows travel inside nodes of 4 ranks first; the
+      experts of layer 3 are sliced over 2 ranks each
   moe-opt model.onnx -o model.moeplan --weights=reference
       the same for one rank; the plan refers to the model's weight files
   moe-opt model.onnx --emit=moe
@@ -59,8 +68,21 @@ CommandLine::CommandLine()
                           "after distribution over ranks"),
                clEnumValN(Emit::Plan, "plan", "the plan as MLIR"),
                clEnumValN(Emit::MoePlan, "moeplan", "the plan file"))),
+      mesh("mesh", cl::cat(category), cl::value_desc("dp=n,ep=n,tp=n"),
+           cl::desc("dp * ep ranks divide the rows of the batch, each of them "
+                    "is tp that slice tensors; what is left out follows from "
+                    "--ranks")),
+      layerForm("layer-form", cl::cat(category),
+                cl::value_desc("layer:form,..."),
+                cl::desc("how MoE layers run, counted from 0, or * for all; "
+                         "words joined by +: flat, hierarchical, coordinated, "
+                         "replicated; spread, slice[=n], replicate; "
+                         "small=form, small-tokens=n; chunks=n, "
+                         "chunk-tokens=n")),
       ranks("ranks", cl::init(1), cl::cat(category), cl::value_desc("n"),
-            cl::desc("number of ranks (default 1)")),
+            cl::desc("number of ranks (default 1, or what --mesh has)")),
+      nodeSize("node-size", cl::init(0), cl::cat(category), cl::value_desc("n"),
+               cl::desc("ranks on a node (default: all are on one)")),
       reduce("reduce", cl::init(Reduce::Any), cl::cat(category),
              cl::desc("how sums may be split over ranks:"),
              cl::values(clEnumValN(Reduce::Any, "any", "as is fastest"),
@@ -103,6 +125,52 @@ Status CommandLine::parseWeights(Options &options) const {
   return Status::ok();
 }
 
+/// Ranks, mesh and forms; whether they fit the model is seen later.
+Status CommandLine::parseRanks(Options &options) const {
+  bool hasRanks = ranks.getNumOccurrences() != 0;
+  if (ranks < 1 || ranks > kMaxRanks)
+    return Status(StatusCode::Usage, "--ranks: " + std::to_string(ranks) +
+                                         " is not between 1 and " +
+                                         std::to_string(kMaxRanks));
+  options.ranks = ranks;
+  options.mesh = mesh;
+  if (mesh.getNumOccurrences() != 0) {
+    StatusOr<solver::MeshDegrees> degrees = solver::parseMesh(options.mesh);
+    MOE_RETURN_IF_ERROR(degrees.status().at("--mesh"));
+    degrees = solver::completeMesh(*degrees, hasRanks ? options.ranks : 0);
+    MOE_RETURN_IF_ERROR(degrees.status().at("--mesh"));
+    options.ranks = degrees->numRanks();
+  }
+  options.layerForm = layerForm;
+  MOE_RETURN_IF_ERROR(
+      solver::parseLayerForms(options.layerForm).status().at("--layer-form"));
+  options.nodeSize = nodeSize;
+  if (nodeSize.getNumOccurrences() != 0 &&
+      (nodeSize < 1 || options.ranks % nodeSize != 0))
+    return Status(StatusCode::Usage,
+                  "--node-size: nodes of " + std::to_string(nodeSize) +
+                      " ranks do not divide " + std::to_string(options.ranks) +
+                      " ranks");
+  return Status::ok();
+}
+
+/// Whether the options suit a model, or MLIR.
+Status CommandLine::checkInput(const Options &options) const {
+  if (options.isModel()) {
+    if (options.emit == Emit::MoePlan && options.output.empty())
+      return Status(StatusCode::Usage,
+                    "-o: needs the name of the plan file to write");
+    return Status::ok();
+  }
+  for (const cl::Option *option : std::initializer_list<const cl::Option *>{
+           &ranks, &mesh, &layerForm, &nodeSize, &weights, &emit, &reduce})
+    if (option->getNumOccurrences() != 0)
+      return Status(StatusCode::Usage, "--" + option->ArgStr.str() +
+                                           ": needs a model (.onnx), not '" +
+                                           options.input + "'");
+  return Status::ok();
+}
+
 StatusOr<Options> CommandLine::parse(int argc, char **argv) {
   cl::HideUnrelatedOptions(category);
   cl::SetVersionPrinter([](raw_ostream &out) { out << "moe-opt 0.1.0\n"; });
@@ -113,28 +181,14 @@ StatusOr<Options> CommandLine::parse(int argc, char **argv) {
   options.input = input;
   options.output = output;
   options.emit = emit;
-  options.ranks = ranks;
   options.reduce = reduce;
   options.remarks = remarks || verbose;
   options.verbose = verbose;
   options.allowLinkedData = allowLinkedData;
   options.crashes = crashes;
   MOE_RETURN_IF_ERROR(parseWeights(options));
-  if (options.ranks < 1 || options.ranks > kMaxRanks)
-    return Status(StatusCode::Usage, "--ranks: " + std::to_string(ranks) +
-                                         " is not between 1 and " +
-                                         std::to_string(kMaxRanks));
-  if (!options.isModel()) {
-    for (const cl::Option *option : std::initializer_list<const cl::Option *>{
-             &ranks, &weights, &emit, &reduce})
-      if (option->getNumOccurrences() != 0)
-        return Status(StatusCode::Usage, "--" + option->ArgStr.str() +
-                                             ": needs a model (.onnx), not '" +
-                                             options.input + "'");
-  } else if (options.emit == Emit::MoePlan && options.output.empty()) {
-    return Status(StatusCode::Usage,
-                  "-o: needs the name of the plan file to write");
-  }
+  MOE_RETURN_IF_ERROR(parseRanks(options));
+  MOE_RETURN_IF_ERROR(checkInput(options));
   return options;
 }
 

@@ -29,6 +29,10 @@ struct Options {
   std::string output;
   Emit emit = Emit::MoePlan;
   int64_t ranks = 1;
+  /// Degrees and forms in the words of passes/solver/ParallelSpec.h.
+  std::string mesh, layerForm;
+  /// Ranks on a node; 0: there is one node.
+  int64_t nodeSize = 0;
   Weights weights = Weights::Embed;
   uint64_t seed = 0;
   Reduce reduce = Reduce::Any;
@@ -53,11 +57,14 @@ public:
 
 private:
   Status parseWeights(Options &options) const;
+  Status parseRanks(Options &options) const;
+  Status checkInput(const Options &options) const;
 
   llvm::cl::OptionCategory category;
   llvm::cl::opt<std::string> input, output, weights;
   llvm::cl::opt<Emit> emit;
-  llvm::cl::opt<int64_t> ranks;
+  llvm::cl::opt<std::string> mesh, layerForm;
+  llvm::cl::opt<int64_t> ranks, nodeSize;
   llvm::cl::opt<Reduce> reduce;
   llvm::cl::opt<bool> remarks, verbose, allowLinkedData, crashes;
   llvm::cl::extrahelp examples;

@@ -104,7 +104,7 @@ Status Compilation::writePlan() {
   emit.outputPath = options.output;
   emit.modelFolder = llvm::sys::path::parent_path(options.input).str();
   if (emit.modelFolder.empty())
-    emit.modelFolder = ".";
+    emit.modelFolder = std::string(".");
   emit.modelName = llvm::sys::path::filename(options.input).str();
   emit.seed = options.seed;
   switch (options.weights) {
@@ -158,14 +158,21 @@ Status Compilation::run() {
       StatusCode::Unsupported));
   if (options.emit == Emit::Moe)
     return writeText();
+  pass::DistributeOptions distribute;
+  distribute.ranks = options.ranks;
+  distribute.reduceExact = options.reduce == Reduce::Exact;
+  distribute.mesh = options.mesh;
+  distribute.layerForm = options.layerForm;
+  distribute.nodeSize = options.nodeSize;
+  MOE_RETURN_IF_ERROR(runPasses(
+      "the choice of parallelism",
+      [&](OpPassManager &pm) {
+        pass::buildParallelismPipeline(pm, distribute);
+      },
+      StatusCode::Usage));
   MOE_RETURN_IF_ERROR(runPasses(
       "distribution",
-      [&](OpPassManager &pm) {
-        pass::DistributeOptions distribute;
-        distribute.ranks = options.ranks;
-        distribute.reduceExact = options.reduce == Reduce::Exact;
-        pass::buildDistributePipeline(pm, distribute);
-      },
+      [&](OpPassManager &pm) { pass::buildDistributePipeline(pm, distribute); },
       StatusCode::Internal));
   if (options.emit == Emit::Distributed)
     return writeText();
