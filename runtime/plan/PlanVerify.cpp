@@ -63,6 +63,11 @@ Status ProgramVerifier::verifyHeader() const {
   if (program.num_ranks < 1 || program.num_ranks > kMaxRanks)
     return error("num_ranks is " + std::to_string(program.num_ranks) +
                  ", expected 1 to " + std::to_string(kMaxRanks));
+  uint64_t numBlocks = uint64_t(program.dp) * program.tp;
+  if (numBlocks == 0 || program.num_ranks % numBlocks != 0)
+    return error("dp * tp is " + std::to_string(program.dp) + " * " +
+                 std::to_string(program.tp) + ", which does not divide the " +
+                 std::to_string(program.num_ranks) + " ranks");
   if (program.num_streams < 1 || program.num_streams > kMaxStreams)
     return error("num_streams is " + std::to_string(program.num_streams) +
                  ", expected 1 to " + std::to_string(kMaxStreams));

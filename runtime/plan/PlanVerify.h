@@ -8,9 +8,10 @@
 // After verifyProgram, whoever reads the program may use every index without a
 // check: buffers, expressions, params, placements and blocks exist; constants,
 // params and views of static size have exactly the bytes that their buffers
-// say; buffers are alive and written when a step reads them. Not known before
-// the values of symbols are: whether a view of symbolic size stays inside its
-// base (see viewExtent).
+// say; buffers are alive and written when a step reads them, and no two streams
+// use them at once. Ranks of a group agree on what they divide. Not known
+// before the values of symbols are: whether a view of symbolic size stays
+// inside its base (see viewExtent).
 //
 // Errors are BadPlan and name the thing: "step 12 (matmul): input 0 is buffer
 // 99, expected less than 40".
@@ -34,7 +35,7 @@ namespace moe {
 
 inline constexpr uint32_t kMaxRanks = 65536;
 inline constexpr int32_t kMaxExperts = 65536;
-inline constexpr uint32_t kMaxStreams = 64;
+inline constexpr uint32_t kMaxStreams = 2;
 inline constexpr size_t kMaxConstantBytes = 1024;
 /// Largest chunk of a weight block that has its own hash.
 inline constexpr uint32_t kMaxChunkBytes = 4 << 20;

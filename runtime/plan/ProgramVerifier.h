@@ -6,14 +6,16 @@
 //===----------------------------------------------------------------------===//
 //
 // Private to runtime/plan: one class whose parts stand in VerifyTables.cpp
-// (symbols, ports, states, layers), VerifyBuffers.cpp, VerifySteps.cpp and
-// VerifyParams.cpp. Each part relies on those before it in verifyProgram.
+// (expressions, symbols, ports, states), VerifyLayers.cpp, VerifyBuffers.cpp,
+// VerifySteps.cpp, VerifyStreams.cpp and VerifyParams.cpp. Each part relies on
+// those before it in verifyProgram.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_RUNTIME_PLAN_PROGRAMVERIFIER_H
 #define MOE_RUNTIME_PLAN_PROGRAMVERIFIER_H
 
+#include "runtime/plan/Mesh.h"
 #include "runtime/plan/Plan_generated.h"
 #include "runtime/support/DimExpr.h"
 #include "runtime/support/Status.h"
@@ -42,10 +44,24 @@ private:
   const std::string *name;
 };
 
+/// What is known when a step begins.
+struct StepProgress {
+  /// By root buffer: holds a value.
+  std::vector<bool> written;
+  /// Steps of stream 1 are numbered from 1. By event: the step of stream 1 that
+  /// records it, 0 for one of stream 0, -1 before any does.
+  std::vector<int64_t> recordedBy;
+  /// By memory: the last step of stream 1 that reads and writes it.
+  std::vector<int64_t> lastRead, lastWrite;
+  /// How many steps stream 1 has begun, and stream 0 has waited for.
+  int64_t numBegun = 0;
+  int64_t numJoined = 0;
+};
+
 class ProgramVerifier {
 public:
   ProgramVerifier(const plan::ProgramT &program, uint64_t weightsSize)
-      : program(program), weightsSize(weightsSize) {}
+      : program(program), weightsSize(weightsSize), mesh(Mesh::of(program)) {}
 
   Status verifyNoNulls() const;
   Status verifyHeader() const;
@@ -76,8 +92,20 @@ private:
                    const std::vector<uint32_t> &dims,
                    unsigned allowedSymbols) const;
   Status checkDType(const Place &place, uint8_t dtype) const;
-  Status checkPart(const Place &place, int32_t partAxis, int32_t part,
-                   size_t rank) const;
+  Status checkGroup(const Place &place, plan::Group group) const;
+  /// `part` must be a symbol that ranks divide.
+  Status checkLocalPart(const Place &place, const char *what,
+                        int32_t part) const;
+  /// Axes of a port or state of rank `rank`: rows, then slices.
+  template <typename T>
+  Status checkParts(const Place &place, const T &tensor) const;
+  Status checkPortPart(const Place &place, const char *what, int32_t part,
+                       plan::Group group) const;
+  Status verifyWhole(const Place &place, const plan::SymbolT &symbol) const;
+  Status verifyInputSymbol(const Place &place,
+                           const plan::SymbolT &symbol) const;
+  Status verifyExpert(const Place &place, const plan::LayerT &layer,
+                      size_t expert) const;
   Status verifyPort(const char *table,
                     const std::vector<std::unique_ptr<plan::PortT>> &ports,
                     size_t index) const;
@@ -94,22 +122,35 @@ private:
   Status verifyView(const Place &place, const plan::BufferT &buffer) const;
   Status findRoots();
 
-  Status verifyStep(size_t index, std::vector<bool> &written,
-                    std::vector<bool> &recorded) const;
-  Status verifyAccess(const Place &place, const char *what, int64_t step,
-                      int32_t buffer, bool isWrite,
-                      std::vector<bool> &written) const;
+  Status verifyStep(size_t index, StepProgress &progress) const;
+  Status verifyGroup(const Place &place, const plan::StepT &step) const;
+  Status verifyOperand(const Place &place, const char *what, int64_t step,
+                       int32_t buffer, bool isWrite,
+                       StepProgress &progress) const;
+  /// Fails if stream 1 may still use the buffer of a step of stream 0.
+  Status verifyStreams(const Place &place, const std::string &what,
+                       const plan::StepT &step, int32_t buffer, bool isWrite,
+                       StepProgress &progress) const;
+  size_t memoryOf(int32_t buffer) const;
   Status verifyAttributes(const Place &place, const plan::StepT &step) const;
   Status verifyInstructions(const Place &place, const plan::StepT &step) const;
-  Status verifyEvents(const Place &place, const plan::StepT &step,
-                      std::vector<bool> &recorded) const;
+  Status verifyWaits(const Place &place, const plan::StepT &step,
+                     StepProgress &progress) const;
+  Status verifyRecord(const Place &place, const plan::StepT &step,
+                      StepProgress &progress) const;
 
   Status verifyParam(size_t index) const;
+  Status verifyParamPart(const Place &place, const plan::ParamT &param) const;
+  bool isParamDim(const plan::ParamT &param, size_t axis, uint32_t expr) const;
   Status verifyBlock(const Place &place, const plan::ParamT &param,
                      const plan::BlockT &block, uint64_t layoutBytes) const;
 
   const plan::ProgramT &program;
   uint64_t weightsSize;
+  /// Valid after verifyHeader.
+  Mesh mesh;
+  /// By name: index of Program.symbols.
+  std::map<std::string, size_t, std::less<>> symbols;
   /// By index of Program.exprs.
   std::vector<DimExpr> exprs;
   /// By index of Program.exprs: kinds of the symbols in it.

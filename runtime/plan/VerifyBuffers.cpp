@@ -116,6 +116,20 @@ Status ProgramVerifier::verifyBufferSource(const Place &place,
   return place.error("has an unknown kind");
 }
 
+/// dims[axis], or what a rank has of it: as many times the symbol that divides
+/// the dimension as the dimension is times the symbol's whole.
+bool ProgramVerifier::isParamDim(const plan::ParamT &param, size_t axis,
+                                 uint32_t expr) const {
+  bool isDivided =
+      param.experts == 0 && param.part_axis == static_cast<int64_t>(axis);
+  if (!isDivided)
+    return exprs[expr] == DimExpr(param.dims[axis]);
+  const plan::SymbolT &part = *program.symbols[param.part];
+  int64_t whole = *exprs[part.whole].constantValue();
+  return exprs[expr] ==
+         DimExpr::symbol(part.name) * DimExpr(param.dims[axis] / whole);
+}
+
 /// A buffer of experts may have the dimensions of one expert, or those of all
 /// with the experts in front.
 Status ProgramVerifier::verifyParamBuffer(const Place &place,
@@ -123,12 +137,14 @@ Status ProgramVerifier::verifyParamBuffer(const Place &place,
   MOE_RETURN_IF_ERROR(
       place.checkIndex("param", buffer.index, program.params.size()));
   const plan::ParamT &param = *program.params[buffer.index];
-  std::optional<std::vector<int64_t>> dims = staticDims(buffer.dims);
-  std::vector<int64_t> all = param.dims;
-  if (param.experts > 0)
-    all.insert(all.begin(), param.experts);
-  if (!dims || buffer.dtype != param.dtype ||
-      (*dims != param.dims && *dims != all))
+  size_t rank = param.dims.size();
+  bool hasExperts = param.experts > 0 && buffer.dims.size() == rank + 1 &&
+                    exprs[buffer.dims[0]] == DimExpr(param.experts);
+  size_t first = hasExperts ? 1 : 0;
+  bool fits = buffer.dtype == param.dtype && buffer.dims.size() == rank + first;
+  for (size_t axis = 0; fits && axis < rank; ++axis)
+    fits = isParamDim(param, axis, buffer.dims[first + axis]);
+  if (!fits)
     return place.error("differs from param " + param.name +
                        " in element type or dimensions");
   return Status::ok();

@@ -373,6 +373,7 @@ Status ProgramVerifier::verifyParam(size_t index) const {
                          " experts, its layer " +
                          std::to_string(program.layers[param.layer]->experts));
   }
+  MOE_RETURN_IF_ERROR(verifyParamPart(place, param));
   size_t numBlocks = std::max(param.experts, 1);
   if (param.blocks.size() != numBlocks)
     return place.error("has " + std::to_string(param.blocks.size()) +
@@ -383,6 +384,33 @@ Status ProgramVerifier::verifyParam(size_t index) const {
     return place.error(bytes.status().message());
   for (const auto &block : param.blocks)
     MOE_RETURN_IF_ERROR(verifyBlock(place, param, *block, *bytes));
+  return Status::ok();
+}
+
+/// The dimension of which a rank holds a part.
+Status ProgramVerifier::verifyParamPart(const Place &place,
+                                        const plan::ParamT &param) const {
+  if (param.part_axis == -1)
+    return Status::ok();
+  MOE_RETURN_IF_ERROR(
+      place.checkIndex("part_axis", param.part_axis, param.dims.size()));
+  if (param.part_unit < 1)
+    return place.error("part_unit is 0, expected at least 1");
+  if (param.experts > 0) {
+    if (param.part != -1)
+      return place.error("has a part, but slices of its experts divide it");
+    return Status::ok();
+  }
+  if (param.part_unit != 1)
+    return place.error("has a part_unit, which only experts have");
+  MOE_RETURN_IF_ERROR(checkLocalPart(place, "part", param.part));
+  const plan::SymbolT &part = *program.symbols[param.part];
+  int64_t whole = exprs[part.whole].constantValue().value_or(0);
+  int64_t size = param.dims[param.part_axis];
+  if (whole < 1 || size % whole != 0)
+    return place.error("part is a part of '" + program.exprs[part.whole] +
+                       "', expected a constant that divides " +
+                       std::to_string(size));
   return Status::ok();
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/plan/ElementwiseOps.h"
 #include "runtime/plan/PlanVerify.h"
 #include "runtime/plan/ProgramVerifier.h"
+#include "runtime/plan/StepKinds.h"
 
 #include <set>
 
@@ -17,54 +18,82 @@ using namespace moe;
 static constexpr size_t kMaxInstructions = 4096;
 
 Status ProgramVerifier::verifySteps() const {
-  // What holds a value: by root buffer.
-  std::vector<bool> written(program.buffers.size());
+  StepProgress progress;
+  progress.written.resize(program.buffers.size());
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     plan::BufferKind kind = program.buffers[i]->kind;
-    written[i] =
+    progress.written[i] =
         kind != plan::BufferKind_Arena && kind != plan::BufferKind_Output;
   }
-  std::vector<bool> recorded(program.num_events);
+  progress.recordedBy.assign(program.num_events, -1);
+  size_t numMemories = program.buffers.size() + program.states.size();
+  progress.lastRead.resize(numMemories);
+  progress.lastWrite.resize(numMemories);
   for (size_t i = 0; i < program.steps.size(); ++i)
-    MOE_RETURN_IF_ERROR(verifyStep(i, written, recorded));
+    MOE_RETURN_IF_ERROR(verifyStep(i, progress));
   for (size_t i = 0; i < program.outputs.size(); ++i) {
     int32_t buffer = program.outputs[i]->buffer;
-    if (buffer != -1 && !written[rootOf[buffer]])
+    if (buffer != -1 && !progress.written[rootOf[buffer]])
       return Place("output", i, &program.outputs[i]->name)
           .error("is written by no step");
   }
   return Status::ok();
 }
 
-Status ProgramVerifier::verifyStep(size_t index, std::vector<bool> &written,
-                                   std::vector<bool> &recorded) const {
+Status ProgramVerifier::verifyStep(size_t index, StepProgress &progress) const {
   const plan::StepT &step = *program.steps[index];
   Place place("step", index, &step.kernel);
   if (step.kernel.empty())
     return place.error("has no kernel");
+  MOE_RETURN_IF_ERROR(verifyWaits(place, step, progress));
   auto number = static_cast<int64_t>(index);
   for (size_t i = 0; i < step.inputs.size(); ++i)
     if (step.inputs[i] != -1)
       MOE_RETURN_IF_ERROR(
-          verifyAccess(place, ("input " + std::to_string(i)).c_str(), number,
-                       step.inputs[i], /*isWrite=*/false, written));
+          verifyOperand(place, ("input " + std::to_string(i)).c_str(), number,
+                        step.inputs[i], /*isWrite=*/false, progress));
   for (size_t i = 0; i < step.outputs.size(); ++i)
     MOE_RETURN_IF_ERROR(
-        verifyAccess(place, ("output " + std::to_string(i)).c_str(), number,
-                     step.outputs[i], /*isWrite=*/true, written));
+        verifyOperand(place, ("output " + std::to_string(i)).c_str(), number,
+                      step.outputs[i], /*isWrite=*/true, progress));
   if (step.layer != -1)
     MOE_RETURN_IF_ERROR(
         place.checkIndex("layer", step.layer, program.layers.size()));
   for (uint32_t node : step.nodes)
     MOE_RETURN_IF_ERROR(place.checkIndex("node", node, program.nodes.size()));
+  MOE_RETURN_IF_ERROR(verifyGroup(place, step));
+  if (step.guard != -1)
+    MOE_RETURN_IF_ERROR(checkExpr(place, "guard", step.guard, kInputSymbols));
   MOE_RETURN_IF_ERROR(verifyAttributes(place, step));
   MOE_RETURN_IF_ERROR(verifyInstructions(place, step));
-  return verifyEvents(place, step, recorded);
+  return verifyRecord(place, step, progress);
 }
 
-Status ProgramVerifier::verifyAccess(const Place &place, const char *what,
-                                     int64_t step, int32_t buffer, bool isWrite,
-                                     std::vector<bool> &written) const {
+/// The ranks that take part: of an exchange those that its layer's placement
+/// counts, in equal nodes if it works in two stages.
+Status ProgramVerifier::verifyGroup(const Place &place,
+                                    const plan::StepT &step) const {
+  MOE_RETURN_IF_ERROR(checkGroup(place, step.group));
+  if (step.layer != -1 && readsPlacement(step)) {
+    plan::Group group = program.layers[step.layer]->group;
+    if (step.group != group)
+      return place.error(std::string("has group ") +
+                         plan::EnumNameGroup(step.group) +
+                         ", its layer has group " + plan::EnumNameGroup(group));
+  }
+  int64_t nodeSize = nodeSizeOf(step);
+  int numRanks = mesh.sizeOf(step.group);
+  if (nodeSize < 0 || (nodeSize > 0 && numRanks % nodeSize != 0))
+    return place.error("node_size is " + std::to_string(nodeSize) +
+                       ", which does not divide the " +
+                       std::to_string(numRanks) + " ranks of its group");
+  return Status::ok();
+}
+
+Status ProgramVerifier::verifyOperand(const Place &place, const char *what,
+                                      int64_t step, int32_t buffer,
+                                      bool isWrite,
+                                      StepProgress &progress) const {
   if (buffer < 0 || static_cast<size_t>(buffer) >= program.buffers.size())
     return place.error(std::string(what) + " is buffer " +
                        std::to_string(buffer) + ", expected less than " +
@@ -78,7 +107,7 @@ Status ProgramVerifier::verifyAccess(const Place &place, const char *what,
     return place.error(shown + " is alive in steps " +
                        std::to_string(memory.first_step) + " to " +
                        std::to_string(memory.last_step) + " only");
-  if (!isWrite && !written[root])
+  if (!isWrite && !progress.written[root])
     return place.error(shown + " is read before a step writes it");
   if (isWrite && (memory.kind == plan::BufferKind_Input ||
                   memory.kind == plan::BufferKind_Param ||
@@ -86,8 +115,9 @@ Status ProgramVerifier::verifyAccess(const Place &place, const char *what,
     return place.error(shown + " is written but is of kind " +
                        plan::EnumNameBufferKind(memory.kind));
   if (isWrite)
-    written[root] = true;
-  return Status::ok();
+    progress.written[root] = true;
+  return verifyStreams(place, shown, *program.steps[step], buffer, isWrite,
+                       progress);
 }
 
 Status ProgramVerifier::verifyAttributes(const Place &place,
@@ -150,27 +180,5 @@ Status ProgramVerifier::verifyInstructions(const Place &place,
   for (int32_t result : step.results)
     MOE_RETURN_IF_ERROR(place.checkIndex(
         "result register", result, step.inputs.size() + step.program.size()));
-  return Status::ok();
-}
-
-/// A wait for an event that no earlier step records would never end.
-Status ProgramVerifier::verifyEvents(const Place &place,
-                                     const plan::StepT &step,
-                                     std::vector<bool> &recorded) const {
-  MOE_RETURN_IF_ERROR(
-      place.checkIndex("stream", step.stream, program.num_streams));
-  for (uint32_t event : step.waits) {
-    MOE_RETURN_IF_ERROR(place.checkIndex("event", event, recorded.size()));
-    if (!recorded[event])
-      return place.error("waits for event " + std::to_string(event) +
-                         ", which no earlier step records");
-  }
-  if (step.records == -1)
-    return Status::ok();
-  MOE_RETURN_IF_ERROR(place.checkIndex("event", step.records, recorded.size()));
-  if (recorded[step.records])
-    return place.error("records event " + std::to_string(step.records) +
-                       " for the second time");
-  recorded[step.records] = true;
   return Status::ok();
 }

@@ -1,4 +1,4 @@
-//===- VerifyTables.cpp - Symbols, layers, ports and states ---------------===//
+//===- VerifyTables.cpp - Symbols, ports and states -----------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,7 +8,6 @@
 #include "runtime/plan/PlanVerify.h"
 #include "runtime/plan/ProgramVerifier.h"
 
-#include <algorithm>
 #include <set>
 
 using namespace moe;
@@ -31,7 +30,6 @@ static bool mayBeNormal(const std::string &text) {
 }
 
 Status ProgramVerifier::verifyExprs() {
-  std::map<std::string, unsigned, std::less<>> kinds;
   for (size_t i = 0; i < program.symbols.size(); ++i) {
     const plan::SymbolT &symbol = *program.symbols[i];
     Place place("symbol", i, &symbol.name);
@@ -39,7 +37,7 @@ Status ProgramVerifier::verifyExprs() {
       return place.error("is not a valid name");
     if (symbol.kind > plan::SymbolKind_MAX)
       return place.error("has an unknown kind");
-    if (!kinds.emplace(symbol.name, 1u << symbol.kind).second)
+    if (!symbols.emplace(symbol.name, i).second)
       return place.error("is declared twice");
   }
   for (size_t i = 0; i < program.exprs.size(); ++i) {
@@ -55,10 +53,10 @@ Status ProgramVerifier::verifyExprs() {
                          expr->toString() + "'");
     unsigned used = 0;
     for (const std::string &name : expr->symbols()) {
-      auto it = kinds.find(name);
-      if (it == kinds.end())
+      auto it = symbols.find(name);
+      if (it == symbols.end())
         return place.error("symbol '" + name + "' is not declared");
-      used |= it->second;
+      used |= 1u << program.symbols[it->second]->kind;
     }
     exprs.push_back(*std::move(expr));
     exprSymbols.push_back(used);
@@ -112,34 +110,68 @@ Status ProgramVerifier::checkDType(const Place &place, uint8_t dtype) const {
 // Symbols and constraints
 //===----------------------------------------------------------------------===//
 
+Status ProgramVerifier::checkGroup(const Place &place,
+                                   plan::Group group) const {
+  return place.checkIndex("group", group, plan::Group_MAX + 1);
+}
+
+/// The ranks of a group must divide the same size, so a part over tp may be a
+/// part of a part over rows, or the other way round, but no deeper.
+Status ProgramVerifier::verifyWhole(const Place &place,
+                                    const plan::SymbolT &symbol) const {
+  MOE_RETURN_IF_ERROR(
+      checkExpr(place, "whole", symbol.whole, kInputSymbols | kLocalSymbols));
+  for (const std::string &name : exprs[symbol.whole].symbols()) {
+    const plan::SymbolT &used = *program.symbols[symbols.find(name)->second];
+    if (used.kind != plan::SymbolKind_LocalPart)
+      continue;
+    MOE_RETURN_IF_ERROR(
+        checkExpr(place, "whole", used.whole, kInputSymbols | kLocalSymbols));
+    bool agree = used.group != symbol.group &&
+                 used.group != plan::Group_World &&
+                 symbol.group != plan::Group_World &&
+                 !(exprSymbols[used.whole] & kLocalSymbols);
+    if (!agree)
+      return place.error("whole '" + program.exprs[symbol.whole] + "' uses " +
+                         name + ", of which its ranks have different parts");
+  }
+  return Status::ok();
+}
+
+Status ProgramVerifier::verifyInputSymbol(const Place &place,
+                                          const plan::SymbolT &symbol) const {
+  MOE_RETURN_IF_ERROR(
+      place.checkIndex("input", symbol.input, program.inputs.size()));
+  const plan::PortT &input = *program.inputs[symbol.input];
+  MOE_RETURN_IF_ERROR(place.checkIndex("axis", symbol.axis, input.dims.size()));
+  uint32_t dim = input.dims[symbol.axis];
+  MOE_RETURN_IF_ERROR(place.checkIndex("size", dim, exprs.size()));
+  if (exprs[dim].symbolName() != symbol.name)
+    return place.error("is read from a dimension '" + program.exprs[dim] +
+                       "' of input " + input.name);
+  if (symbol.default_max < 0)
+    return place.error("default_max is " + std::to_string(symbol.default_max) +
+                       ", expected at least 0");
+  return Status::ok();
+}
+
 Status ProgramVerifier::verifySymbols() const {
   for (size_t i = 0; i < program.symbols.size(); ++i) {
     const plan::SymbolT &symbol = *program.symbols[i];
     Place place("symbol", i, &symbol.name);
-    if (symbol.kind == plan::SymbolKind_LocalPart) {
-      MOE_RETURN_IF_ERROR(
-          checkExpr(place, "whole", symbol.whole, kInputSymbols));
-      continue;
-    }
-    if (symbol.kind == plan::SymbolKind_Data) {
+    MOE_RETURN_IF_ERROR(checkGroup(place, symbol.group));
+    switch (symbol.kind) {
+    case plan::SymbolKind_Input:
+      MOE_RETURN_IF_ERROR(verifyInputSymbol(place, symbol));
+      break;
+    case plan::SymbolKind_LocalPart:
+      MOE_RETURN_IF_ERROR(verifyWhole(place, symbol));
+      break;
+    case plan::SymbolKind_Data:
       MOE_RETURN_IF_ERROR(checkExpr(place, "bound", symbol.bound,
                                     kInputSymbols | kLocalSymbols));
-      continue;
+      break;
     }
-    MOE_RETURN_IF_ERROR(
-        place.checkIndex("input", symbol.input, program.inputs.size()));
-    const plan::PortT &input = *program.inputs[symbol.input];
-    MOE_RETURN_IF_ERROR(
-        place.checkIndex("axis", symbol.axis, input.dims.size()));
-    uint32_t dim = input.dims[symbol.axis];
-    MOE_RETURN_IF_ERROR(place.checkIndex("size", dim, exprs.size()));
-    if (exprs[dim].symbolName() != symbol.name)
-      return place.error("is read from a dimension '" + program.exprs[dim] +
-                         "' of input " + input.name);
-    if (symbol.default_max < 0)
-      return place.error("default_max is " +
-                         std::to_string(symbol.default_max) +
-                         ", expected at least 0");
   }
   for (size_t i = 0; i < program.constraints.size(); ++i) {
     const plan::ConstraintT &constraint = *program.constraints[i];
@@ -151,57 +183,50 @@ Status ProgramVerifier::verifySymbols() const {
 }
 
 //===----------------------------------------------------------------------===//
-// Layers
-//===----------------------------------------------------------------------===//
-
-Status ProgramVerifier::verifyLayers() const {
-  for (size_t i = 0; i < program.layers.size(); ++i) {
-    const plan::LayerT &layer = *program.layers[i];
-    Place place("layer", i, &layer.router);
-    if (layer.experts < 1 || layer.experts > kMaxExperts)
-      return place.error("has " + std::to_string(layer.experts) +
-                         " experts, expected 1 to " +
-                         std::to_string(kMaxExperts));
-    if (layer.k < 1 || layer.k > layer.experts)
-      return place.error("selects " + std::to_string(layer.k) +
-                         " experts, expected between 1 and " +
-                         std::to_string(layer.experts));
-    for (uint32_t node : layer.nodes)
-      MOE_RETURN_IF_ERROR(place.checkIndex("node", node, program.nodes.size()));
-    if (layer.places.empty() && program.num_ranks == 1)
-      continue;
-    if (layer.places.size() != static_cast<size_t>(layer.experts))
-      return place.error("places " + std::to_string(layer.places.size()) +
-                         " experts, expected " + std::to_string(layer.experts));
-    for (size_t expert = 0; expert < layer.places.size(); ++expert) {
-      std::vector<uint32_t> ranks = layer.places[expert]->ranks;
-      std::sort(ranks.begin(), ranks.end());
-      if (ranks.empty())
-        return place.error("expert " + std::to_string(expert) +
-                           " is on no rank");
-      if (std::adjacent_find(ranks.begin(), ranks.end()) != ranks.end())
-        return place.error("expert " + std::to_string(expert) +
-                           " is twice on one rank");
-      MOE_RETURN_IF_ERROR(place.checkIndex("rank of an expert", ranks.back(),
-                                           program.num_ranks));
-    }
-  }
-  return Status::ok();
-}
-
-//===----------------------------------------------------------------------===//
 // Ports and states
 //===----------------------------------------------------------------------===//
 
-Status ProgramVerifier::checkPart(const Place &place, int32_t partAxis,
-                                  int32_t part, size_t rank) const {
-  if (partAxis == -1)
-    return Status::ok();
-  MOE_RETURN_IF_ERROR(place.checkIndex("part_axis", partAxis, rank));
-  MOE_RETURN_IF_ERROR(place.checkIndex("part", part, program.symbols.size()));
+Status ProgramVerifier::checkLocalPart(const Place &place, const char *what,
+                                       int32_t part) const {
+  MOE_RETURN_IF_ERROR(place.checkIndex(what, part, program.symbols.size()));
   if (program.symbols[part]->kind != plan::SymbolKind_LocalPart)
-    return place.error("part is symbol " + program.symbols[part]->name +
+    return place.error(std::string(what) + " is symbol " +
+                       program.symbols[part]->name +
                        ", which ranks do not divide");
+  return Status::ok();
+}
+
+/// Callers have whole tensors, so what is divided must have a size for all.
+Status ProgramVerifier::checkPortPart(const Place &place, const char *what,
+                                      int32_t part, plan::Group group) const {
+  MOE_RETURN_IF_ERROR(checkLocalPart(place, what, part));
+  const plan::SymbolT &symbol = *program.symbols[part];
+  std::string shown = std::string(what) + " is symbol " + symbol.name + ", ";
+  if (symbol.group != group)
+    return place.error(shown + "which group " +
+                       plan::EnumNameGroup(symbol.group) +
+                       " divides, expected " + plan::EnumNameGroup(group));
+  if (exprSymbols[symbol.whole] & kLocalSymbols)
+    return place.error(shown + "a part of what ranks divide");
+  return Status::ok();
+}
+
+template <typename T>
+Status ProgramVerifier::checkParts(const Place &place, const T &tensor) const {
+  if (tensor.part_axis != -1) {
+    MOE_RETURN_IF_ERROR(
+        place.checkIndex("part_axis", tensor.part_axis, tensor.dims.size()));
+    MOE_RETURN_IF_ERROR(
+        checkPortPart(place, "part", tensor.part, plan::Group_Rows));
+  }
+  if (tensor.slice_axis != -1) {
+    MOE_RETURN_IF_ERROR(
+        place.checkIndex("slice_axis", tensor.slice_axis, tensor.dims.size()));
+    MOE_RETURN_IF_ERROR(
+        checkPortPart(place, "slice_part", tensor.slice_part, plan::Group_Tp));
+    if (tensor.slice_axis == tensor.part_axis)
+      return place.error("is divided twice along one dimension");
+  }
   return Status::ok();
 }
 
@@ -217,8 +242,7 @@ Status ProgramVerifier::verifyPort(
   MOE_RETURN_IF_ERROR(
       checkDims(place, "dimensions", port.dims,
                 isInput ? kInputSymbols : kInputSymbols | kDataSymbols));
-  MOE_RETURN_IF_ERROR(
-      checkPart(place, port.part_axis, port.part, port.dims.size()));
+  MOE_RETURN_IF_ERROR(checkParts(place, port));
   if (port.state != -1)
     MOE_RETURN_IF_ERROR(
         place.checkIndex("state", port.state, program.states.size()));
@@ -261,9 +285,8 @@ Status ProgramVerifier::verifyStates() const {
         place.checkIndex("axis", state.axis, state.dims.size()));
     MOE_RETURN_IF_ERROR(
         checkExpr(place, "length", state.length, kInputSymbols));
-    MOE_RETURN_IF_ERROR(
-        checkPart(place, state.part_axis, state.part, state.dims.size()));
-    if (state.part_axis == state.axis)
+    MOE_RETURN_IF_ERROR(checkParts(place, state));
+    if (state.part_axis == state.axis || state.slice_axis == state.axis)
       return place.error("grows along the dimension that ranks divide");
     auto checkPort = [&](const char *what, int32_t port, const auto &ports) {
       if (port == -1)

@@ -1,0 +1,46 @@
+//===- StepKinds.h - What kind of step a kernel's name tells ----*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_PLAN_STEPKINDS_H
+#define MOE_RUNTIME_PLAN_STEPKINDS_H
+
+#include "runtime/plan/Plan_generated.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace moe {
+
+/// True for steps that talk to other ranks. All ranks of a group must reach
+/// them in the same order.
+inline bool isCollective(const plan::StepT &step) {
+  static constexpr std::string_view kNames[] = {"all_gather", "all_reduce",
+                                                "reduce_scatter", "all_to_all",
+                                                "all_to_all_back"};
+  return std::find(std::begin(kNames), std::end(kNames), step.kernel) !=
+         std::end(kNames);
+}
+
+/// True for steps that look up in their layer's placement which experts this
+/// rank holds; their group is the layer's.
+inline bool readsPlacement(const plan::StepT &step) {
+  return step.kernel == "experts" || step.kernel == "all_to_all" ||
+         step.kernel == "all_to_all_back";
+}
+
+/// The ranks in a node of an exchange that works in two stages, 0 for others.
+inline int64_t nodeSizeOf(const plan::StepT &step) {
+  for (const auto &attribute : step.attributes)
+    if (attribute->name == "node_size" &&
+        attribute->kind == plan::AttributeKind_Int)
+      return attribute->i;
+  return 0;
+}
+
+} // namespace moe
+
+#endif // MOE_RUNTIME_PLAN_STEPKINDS_H
