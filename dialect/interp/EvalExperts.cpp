@@ -145,24 +145,38 @@ struct Ffn {
   double alpha, beta, limit;
   /// Of expert e, for weights with a leading expert dimension; else 0.
   int64_t expert = 0;
+  /// A slice computes with a part of the inner dimension and gives a partial
+  /// sum; the first one adds b2.
+  int64_t slice = 0, numSlices = 1;
 
   int64_t innerSize() const { return w2->shape.end()[-2]; }
   int64_t outputSize() const { return w2->shape.back(); }
-  /// x times column `n` of the expert's matrix, plus its bias.
+  /// The slice's part of the inner dimension, in whole units.
+  Range innerRange() const;
+  /// x times column `n` of the expert's matrix from row `begin` on, plus its
+  /// bias.
   double product(ArrayRef<double> x, const HostTensor &w, const HostTensor *b,
-                 int64_t n) const;
+                 int64_t n, int64_t begin = 0) const;
   double activate(double gate) const;
   SmallVector<double> run(ArrayRef<double> x) const;
 };
 } // namespace
 
+Range Ffn::innerRange() const {
+  constexpr int64_t kUnit = 16;
+  int64_t numUnits = (innerSize() + kUnit - 1) / kUnit;
+  Range units = rangeOfPlace(numUnits, slice, numSlices);
+  return {std::min(units.begin * kUnit, innerSize()),
+          std::min(units.end * kUnit, innerSize())};
+}
+
 double Ffn::product(ArrayRef<double> x, const HostTensor &w,
-                    const HostTensor *b, int64_t n) const {
+                    const HostTensor *b, int64_t n, int64_t begin) const {
   int64_t rows = w.shape.end()[-2], columns = w.shape.back();
-  int64_t begin = expert * rows * columns;
+  int64_t first = (expert * rows + begin) * columns;
   double sum = 0.0;
   for (auto [i, value] : llvm::enumerate(x))
-    sum += value * w.elements[begin + i * columns + n].f;
+    sum += value * w.elements[first + i * columns + n].f;
   return b ? sum + b->elements[expert * columns + n].f : sum;
 }
 
@@ -197,8 +211,9 @@ double Ffn::activate(double gate) const {
 
 SmallVector<double> Ffn::run(ArrayRef<double> x) const {
   int64_t size = innerSize();
+  Range range = innerRange();
   SmallVector<double> inner;
-  for (int64_t i = 0; i < size; ++i) {
+  for (int64_t i = range.begin; i < range.end; ++i) {
     bool interleaves = gating == Gating::Interleaved;
     double value = activate(product(x, *w1, b1, interleaves ? 2 * i : i));
     if (gating != Gating::None) {
@@ -214,7 +229,8 @@ SmallVector<double> Ffn::run(ArrayRef<double> x) const {
   }
   SmallVector<double> result;
   for (int64_t n = 0; n < outputSize(); ++n)
-    result.push_back(product(inner, *w2, b2, n));
+    result.push_back(
+        product(inner, *w2, slice == 0 ? b2 : nullptr, n, range.begin));
   return result;
 }
 
@@ -257,31 +273,49 @@ FailureOr<Results> evaluate(FfnOp op, const Frame &frame) {
   return Results{std::move(result)};
 }
 
+/// What entry i of the counts stands for: expert i; or behind an exchange, the
+/// i-th expert of this rank.
+static FailureOr<SmallVector<PlacementAttr::LocalExpert>>
+countedExperts(ExpertsOp op, const Frame &frame) {
+  PlacementAttr placement = op.getPlacementAttr();
+  int64_t numCounts = frame.get(op.getCounts()).size();
+  bool isExchanged =
+      placement && (numCounts != int64_t(placement.getExperts().size()) ||
+                    op.getCounts().getDefiningOp<AllToAllOp>());
+  if (isExchanged) {
+    CommGroup group = placement.getGroup();
+    if (placement.getNumRanks() != frame.grid.sizeOf(group))
+      return op.emitError()
+             << "is placed on " << placement.getNumRanks()
+             << " ranks, but runs on " << frame.grid.sizeOf(group);
+    return placement.localExperts(frame.placeIn(group));
+  }
+  SmallVector<PlacementAttr::LocalExpert> all(numCounts);
+  for (auto [i, expert] : llvm::enumerate(all))
+    expert.expert = i;
+  return all;
+}
+
 FailureOr<Results> evaluate(ExpertsOp op, const Frame &frame) {
   const HostTensor &rows = frame.get(op.getRows());
   const HostTensor &counts = frame.get(op.getCounts());
   Ffn ffn = ffnOf(op, frame);
-  // Behind an exchange, entry i of counts is this rank's i-th expert.
-  SmallVector<int64_t> experts;
-  PlacementAttr placement = op.getPlacementAttr();
-  if (placement && counts.size() != int64_t(placement.getExperts().size())) {
-    if (frame.rank >= placement.getNumRanks())
-      return op.emitError() << "is placed on " << placement.getNumRanks()
-                            << " ranks, not on rank " << frame.rank;
-    experts = placement.expertsOf(frame.rank);
-  } else {
-    llvm::append_range(experts, llvm::seq<int64_t>(0, counts.size()));
-  }
+  auto experts = countedExperts(op, frame);
+  if (failed(experts))
+    return failure();
   HostTensor result(rows.dtype, {rows.shape[0], ffn.outputSize()});
   int64_t row = 0;
   for (int64_t i = 0; i < counts.size(); ++i) {
     int64_t count = counts.elements[i].i;
     if (count == 0)
       continue;
-    if (i >= int64_t(experts.size()) || count < 0 ||
+    if (i >= int64_t(experts->size()) || count < 0 ||
         row + count > rows.shape[0])
       return op.emitError("has counts that do not fit its rows");
-    ffn.expert = experts[i];
+    const PlacementAttr::LocalExpert &local = (*experts)[i];
+    ffn.expert = local.expert;
+    ffn.slice = local.slice;
+    ffn.numSlices = local.numSlices;
     for (int64_t end = row + count; row < end; ++row)
       runRow(ffn, rows, row, result);
   }

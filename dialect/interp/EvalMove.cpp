@@ -23,7 +23,41 @@ static FailureOr<Results> orOutside(Operation *op,
 // By index
 //===----------------------------------------------------------------------===//
 
+/// Rows of this rank's part; those of other ranks are zeros.
+static FailureOr<Results> gatherFromPart(GatherOp op, const Frame &frame) {
+  const HostTensor &data = frame.get(op.getData());
+  HostTensor indices = frame.get(op.getIndices());
+  int64_t axis = op.getAxis();
+  std::optional<DimExpr> whole = lookUpSymbol(op, kLocalSymbols, *op.getPart());
+  std::optional<DimExpr> factor = DimExpr::divideExactly(
+      getDim(op.getData(), axis), DimExpr::symbol(op.getPart()->str()));
+  if (!whole || !factor)
+    return op.emitError() << "has data that is not divided by '"
+                          << *op.getPart() << "'";
+  FailureOr<Shape> size = frame.evaluate(op, *whole * *factor);
+  if (failed(size))
+    return failure();
+  FailureOr<Part> part = frame.partOf(*op.getPart(), size->front());
+  if (failed(part))
+    return failure();
+  // One entry of zeros behind the part stands for all others.
+  Shape zeros = data.shape;
+  zeros[axis] = 1;
+  for (Scalar &index : indices.elements) {
+    int64_t entry = index.i < 0 ? index.i + part->whole : index.i;
+    if (entry < 0 || entry >= part->whole)
+      return orOutside(op, std::nullopt);
+    bool isOwn = entry >= part->range.begin && entry < part->range.end;
+    index = scalarOf(isOwn ? entry - part->range.begin : data.shape[axis]);
+  }
+  return orOutside(
+      op, hostGather(hostConcat({data, HostTensor(data.dtype, zeros)}, axis),
+                     indices, axis, op.getBatchDims()));
+}
+
 FailureOr<Results> evaluate(GatherOp op, const Frame &frame) {
+  if (op.getPart())
+    return gatherFromPart(op, frame);
   return orOutside(op, hostGather(frame.get(op.getData()),
                                   frame.get(op.getIndices()), op.getAxis(),
                                   op.getBatchDims()));

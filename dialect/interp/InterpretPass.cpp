@@ -128,9 +128,6 @@ LogicalResult InterpretPass::run() {
   if (function.empty() == after.empty())
     return getOperation().emitError(
         "moe-interpret needs either 'function' or 'after'");
-  if (ranks < 1 || ranks > 64)
-    return getOperation().emitError()
-           << "moe-interpret runs on 1 to 64 ranks, not " << ranks;
   if (inputs != "random" && inputs != "iota")
     return getOperation().emitError()
            << "moe-interpret has inputs 'random' or 'iota', not '" << inputs

@@ -19,9 +19,15 @@ def InterpretPass : Pass<"moe-interpret", "::mlir::ModuleOp"> {
     |expected|. Without `before`, the function `after` is compared as it was
     when moe-interpret-keep ran. The module stays as it is.
 
+    Inputs and results are those of the whole function: each rank takes its part
+    along the local symbols in the type of an argument, whatever their groups,
+    and the parts of a result are put together. The ranks are those of the
+    module's `moe.mesh`; with `ranks`, any number, all in one group of rows
+    unless the mesh has as many.
+
     ```
     moe-opt t.mlir --moe-interpret="function=f dims=batch:2,seq:3 inputs=iota"
-    moe-opt t.mlir --moe-interpret="before=f after=g ranks=4 dims=batch:5"
+    moe-opt t.mlir --moe-interpret="before=f after=g dims=batch:5"
     moe-opt t.mlir --moe-interpret-keep --moe-some-pass \\
         --moe-interpret="after=f dims=batch:5"
     ```
@@ -32,7 +38,8 @@ def InterpretPass : Pass<"moe-interpret", "::mlir::ModuleOp"> {
            "the expected function; default: the kept one">,
     Option<"after", "after", "std::string", "", "the function to compare">,
     ListOption<"dims", "dims", "std::string", "symbol:value, ...">,
-    Option<"ranks", "ranks", "int64_t", "1", "number of ranks">,
+    Option<"ranks", "ranks", "int64_t", "0",
+           "number of ranks; 0: those of moe.mesh, or 1">,
     Option<"inputs", "inputs", "std::string", "\"random\"",
            "random, or iota: 0, 1, 2, ...">,
     Option<"seed", "seed", "uint64_t", "0", "of random inputs and weights">,

@@ -8,30 +8,26 @@
 #include "dialect/interp/Interpreter.h"
 
 #include "dialect/interp/World.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace moe::dialect;
 
 namespace moe::interp {
 
+/// Every rank's values are kept until the end.
+static constexpr int64_t kMaxRanks = 256;
+
 //===----------------------------------------------------------------------===//
 // Operations
 //===----------------------------------------------------------------------===//
 
 static FailureOr<Results> evaluateLocal(Operation *op, const Frame &frame) {
-  return llvm::TypeSwitch<Operation *, FailureOr<Results>>(op)
-      .Case<ParamOp, ConstantOp, ShapeOp, IotaOp, RangeOp, UnaryOp, BinaryOp,
-            CompareOp, SelectOp, CastOp, ElementwiseOp, ReduceOp, ArgReduceOp,
-            MatmulOp, CumsumOp, TopKOp, SoftmaxOp, NormOp, GatherOp, GatherNdOp,
-            GatherElementsOp, ScatterElementsOp, ScatterNdOp, SliceOp, ConcatOp,
-            PadOp, TransposeOp, ReshapeOp, BroadcastOp, TriluOp, OneHotOp,
-            NonZeroOp, RotaryOp, AttentionOp, CacheAppendOp, GateOp, DispatchOp,
-            ExpertsOp, CombineOp, FfnOp, MixOp>(
-          [&](auto inner) { return evaluate(inner, frame); })
-      .Default([](Operation *other) -> FailureOr<Results> {
-        return other->emitError("has no meaning for the interpreter");
-      });
+#define MOE_EVALUATE(OP)                                                       \
+  if (auto inner = dyn_cast<OP>(op))                                           \
+    return evaluate(inner, frame);
+  MOE_LOCAL_OPS(MOE_EVALUATE)
+#undef MOE_EVALUATE
+  return op->emitError("has no meaning for the interpreter");
 }
 
 static LogicalResult storeResults(Operation *op, Frame &frame,
@@ -44,7 +40,52 @@ static LogicalResult storeResults(Operation *op, Frame &frame,
   return success();
 }
 
+/// Whether the guard of `op` is zero. All ranks see one value: a guard holds
+/// global symbols only.
+static FailureOr<bool> isSkipped(Operation *op, ArrayRef<Frame> frames) {
+  auto guard = op->getAttrOfType<DimsAttr>(kGuard);
+  if (!guard)
+    return false;
+  std::optional<bool> isZero;
+  for (const Frame &frame : frames) {
+    FailureOr<Shape> value = frame.evaluate(op, guard.getDims());
+    if (failed(value))
+      return failure();
+    if (isZero.value_or(value->front() == 0) != (value->front() == 0))
+      return op->emitError("has a guard that differs by rank");
+    isZero = value->front() == 0;
+  }
+  return *isZero;
+}
+
+/// Fails if an operand has no value.
+static LogicalResult checkOperands(Operation *op, const Frame &frame) {
+  for (Value operand : op->getOperands()) {
+    if (frame.values.contains(operand))
+      continue;
+    InFlightDiagnostic error =
+        op->emitError("reads a value that was not computed");
+    if (Operation *source = operand.getDefiningOp())
+      error.attachNote(source->getLoc())
+          << "skipped, as its guard is zero; only results without elements may "
+             "be read then";
+    return error;
+  }
+  return success();
+}
+
 static LogicalResult run(Operation *op, MutableArrayRef<Frame> frames) {
+  FailureOr<bool> skips = isSkipped(op, frames);
+  if (failed(skips))
+    return failure();
+  if (*skips) {
+    for (Frame &frame : frames)
+      if (failed(frame.skip(op)))
+        return failure();
+    return success();
+  }
+  if (failed(checkOperands(op, frames.front())))
+    return failure();
   if (auto collective = evaluateCollective(op, frames)) {
     if (failed(*collective))
       return failure();
@@ -65,114 +106,115 @@ static LogicalResult run(Operation *op, MutableArrayRef<Frame> frames) {
 // Wholes and parts
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// The local symbols of a function and what they are parts of.
-class LocalSymbols {
-public:
-  explicit LocalSymbols(func::FuncOp function) {
-    auto dictionary = function->getAttrOfType<DictionaryAttr>(kLocalSymbols);
-    if (!dictionary)
-      return;
-    for (NamedAttribute entry : dictionary) {
-      auto text = dyn_cast<StringAttr>(entry.getValue());
-      StatusOr<DimExpr> whole =
-          text ? DimExpr::parse(text.getValue().str()) : StatusOr(DimExpr());
-      if (whole.isOk())
-        wholes.emplace(entry.getName().str(), *whole);
-    }
-  }
-
-  /// The whole of a part's size.
-  DimExpr wholeOf(const DimExpr &dim) const { return dim.substitute(wholes); }
-  /// The dimension that ranks divide, with the local symbol in it.
-  std::optional<std::pair<int64_t, std::string>>
-  dividedAxis(RankedTensorType type) const {
-    for (auto [axis, dim] : llvm::enumerate(getDims(type)))
-      for (const std::string &symbol : dim.symbols())
-        if (wholes.count(symbol))
-          return std::pair(static_cast<int64_t>(axis), symbol);
-    return std::nullopt;
-  }
-  /// Gives each local symbol the size of the rank's part.
-  LogicalResult bind(func::FuncOp function, Frame &frame,
-                     int64_t numRanks) const {
-    for (const auto &[symbol, whole] : wholes) {
-      FailureOr<Shape> size = frame.evaluate(function, whole);
-      if (failed(size))
-        return failure();
-      Range range = partOf(size->front(), frame.rank, numRanks);
-      frame.symbols[symbol] = range.end - range.begin;
-    }
-    return success();
-  }
-  /// The begin of the rank's part of the values of `symbol`.
-  int64_t beginOf(llvm::StringRef symbol, const Frame &frame,
-                  int64_t numRanks) const {
-    int64_t size = *wholes.find(symbol.str())->second.evaluate(frame.symbols);
-    return partOf(size, frame.rank, numRanks).begin;
-  }
-
-private:
-  std::map<std::string, DimExpr, std::less<>> wholes;
-};
-} // namespace
+static Shape wholeOf(ArrayRef<Part> parts) {
+  Shape shape;
+  for (const Part &part : parts)
+    shape.push_back(part.whole);
+  return shape;
+}
 
 FailureOr<Shape> wholeShape(func::FuncOp function, RankedTensorType type,
                             const SymbolValues &symbols) {
-  LocalSymbols locals(function);
-  Dims dims;
-  for (const DimExpr &dim : getDims(type))
-    dims.push_back(locals.wholeOf(dim));
-  Frame frame;
-  frame.symbols = symbols;
-  return frame.evaluate(function, dims);
+  FailureOr<LocalSymbols> locals = LocalSymbols::of(function);
+  if (failed(locals))
+    return failure();
+  // One rank has everything.
+  SymbolValues values = symbols;
+  if (failed(locals->bind(Grid(), /*rank=*/0, values)))
+    return failure();
+  FailureOr<SmallVector<Part>> parts =
+      locals->partsOf(type, Grid(), /*rank=*/0, values);
+  if (failed(parts))
+    return failure();
+  return wholeOf(*parts);
 }
 
 /// The rank's part of a whole argument.
-static FailureOr<HostTensor>
-partOfArgument(func::FuncOp function, BlockArgument argument,
-               const HostTensor &whole, const LocalSymbols &locals,
-               const Frame &frame, int64_t numRanks) {
-  RankedTensorType type = getTensorType(Value(argument));
-  auto divided = locals.dividedAxis(type);
-  if (!divided)
-    return whole;
-  auto [axis, symbol] = *divided;
-  std::optional<DimExpr> factor =
-      DimExpr::divideExactly(getDim(type, axis), DimExpr::symbol(symbol));
-  if (!factor)
-    return function.emitError() << "has argument " << argument.getArgNumber()
-                                << ", which ranks do not divide evenly";
-  FailureOr<Shape> sizes =
-      frame.evaluate(function, {*factor, getDim(type, axis)});
-  if (failed(sizes))
+static FailureOr<HostTensor> partOfArgument(func::FuncOp function,
+                                            BlockArgument argument,
+                                            const HostTensor &whole,
+                                            const Frame &frame) {
+  FailureOr<SmallVector<Part>> parts = frame.locals->partsOf(
+      getTensorType(Value(argument)), frame.grid, frame.rank, frame.symbols);
+  if (failed(parts))
     return failure();
-  int64_t begin = locals.beginOf(symbol, frame, numRanks) * (*sizes)[0];
-  return takeRange(whole, axis, {begin, begin + (*sizes)[1]});
+  if (wholeOf(*parts) != whole.shape)
+    return function.emitError() << "has argument " << argument.getArgNumber()
+                                << " of another size than is given";
+  return takeParts(whole, *parts);
 }
 
-static bool areEqual(const HostTensor &a, const HostTensor &b) {
-  if (a.shape != b.shape)
-    return false;
-  // Bits, so that NaN equals itself.
-  return llvm::all_of(llvm::zip_equal(a.elements, b.elements), [](auto pair) {
-    return std::get<0>(pair).i == std::get<1>(pair).i;
+/// Bits, so that NaN equals itself.
+static bool areEqual(Scalar a, Scalar b) { return a.i == b.i; }
+
+/// Writes the part of a rank into a result; false if another rank has written
+/// something else there.
+static bool writePart(HostTensor &whole, std::vector<bool> &isWritten,
+                      const HostTensor &part, ArrayRef<Part> parts) {
+  bool agrees = true;
+  int64_t next = 0;
+  forEachIndex(part.shape, [&](ArrayRef<int64_t> index) {
+    Shape target(index);
+    for (auto [i, place] : llvm::zip_equal(target, parts))
+      i += place.range.begin;
+    int64_t at = offsetOf(whole.shape, target);
+    Scalar value = part.elements[next++];
+    agrees &= !isWritten[at] || areEqual(whole.elements[at], value);
+    whole.elements[at] = value;
+    isWritten[at] = true;
   });
+  return agrees;
 }
 
 /// Joins the parts of a result.
-static InterpretResult joinResult(Value result, ArrayRef<Frame> frames,
-                                  const LocalSymbols &locals) {
+static FailureOr<InterpretResult> joinResult(Value result,
+                                             ArrayRef<Frame> frames) {
   InterpretResult joined;
-  for (const Frame &frame : frames)
-    joined.ofRank.push_back(frame.get(result));
-  if (auto divided = locals.dividedAxis(getTensorType(result)))
-    joined.whole = hostConcat(joined.ofRank, divided->first);
-  else if (llvm::all_of(joined.ofRank, [&](const HostTensor &part) {
-             return areEqual(part, joined.ofRank.front());
-           }))
-    joined.whole = joined.ofRank.front();
+  std::optional<HostTensor> whole;
+  std::vector<bool> isWritten;
+  bool agree = true;
+  for (const Frame &frame : frames) {
+    FailureOr<SmallVector<Part>> parts = frame.locals->partsOf(
+        getTensorType(result), frame.grid, frame.rank, frame.symbols);
+    if (failed(parts))
+      return failure();
+    const HostTensor &part = joined.ofRank.emplace_back(frame.get(result));
+    if (!whole) {
+      whole.emplace(part.dtype, wholeOf(*parts));
+      isWritten.resize(whole->size());
+    }
+    agree &= whole->shape == wholeOf(*parts);
+    agree = agree && writePart(*whole, isWritten, part, *parts);
+  }
+  if (agree)
+    joined.whole = std::move(whole);
   return joined;
+}
+
+/// The values of all ranks before the function runs.
+static LogicalResult start(func::FuncOp function,
+                           ArrayRef<HostTensor> arguments,
+                           const InterpretOptions &options,
+                           const LocalSymbols &locals,
+                           MutableArrayRef<Frame> frames, Grid grid) {
+  for (auto [rank, frame] : llvm::enumerate(frames)) {
+    frame.rank = rank;
+    frame.grid = grid;
+    frame.locals = &locals;
+    frame.weights = &options.weights;
+    frame.symbols = options.symbols;
+    if (failed(locals.bind(grid, rank, frame.symbols)))
+      return failure();
+    for (auto [argument, whole] :
+         llvm::zip_equal(function.getArguments(), arguments)) {
+      FailureOr<HostTensor> part =
+          partOfArgument(function, argument, whole, frame);
+      if (failed(part))
+        return failure();
+      frame.values[argument] = std::move(*part);
+    }
+  }
+  return success();
 }
 
 FailureOr<SmallVector<InterpretResult>>
@@ -180,30 +222,29 @@ interpret(func::FuncOp function, ArrayRef<HostTensor> arguments,
           const InterpretOptions &options) {
   if (function.isDeclaration() || !function.getBody().hasOneBlock())
     return function.emitError("has no body of one block");
-  LocalSymbols locals(function);
-  SmallVector<Frame> frames(options.ranks);
-  for (auto [rank, frame] : llvm::enumerate(frames)) {
-    frame.rank = rank;
-    frame.weights = &options.weights;
-    frame.symbols = options.symbols;
-    if (failed(locals.bind(function, frame, options.ranks)))
-      return failure();
-    for (auto [argument, whole] :
-         llvm::zip_equal(function.getArguments(), arguments)) {
-      FailureOr<HostTensor> part = partOfArgument(function, argument, whole,
-                                                  locals, frame, options.ranks);
-      if (failed(part))
-        return failure();
-      frame.values[argument] = std::move(*part);
-    }
-  }
+  FailureOr<LocalSymbols> locals = LocalSymbols::of(function);
+  if (failed(locals))
+    return failure();
+  Grid grid = Grid::of(function, options.ranks);
+  if (grid.numRanks < 1 || grid.numRanks > kMaxRanks)
+    return function.emitError() << "cannot run on " << grid.numRanks
+                                << " ranks, expected 1 to " << kMaxRanks;
+  SmallVector<Frame> frames(grid.numRanks);
+  if (failed(start(function, arguments, options, *locals, frames, grid)))
+    return failure();
   Block &body = function.getBody().front();
   for (Operation &op : body.without_terminator())
     if (failed(run(&op, frames)))
       return failure();
+  if (failed(checkOperands(body.getTerminator(), frames.front())))
+    return failure();
   SmallVector<InterpretResult> results;
-  for (Value result : body.getTerminator()->getOperands())
-    results.push_back(joinResult(result, frames, locals));
+  for (Value result : body.getTerminator()->getOperands()) {
+    FailureOr<InterpretResult> joined = joinResult(result, frames);
+    if (failed(joined))
+      return failure();
+    results.push_back(std::move(*joined));
+  }
   return results;
 }
 

@@ -8,16 +8,19 @@
 //
 // What the operations mean, slowly and obviously: the oracle of the passes.
 //
-// A function runs on a number of ranks in lock-step: every operation is
-// evaluated on all ranks before the next one, so a collective sees the values
-// of all of them. Floats are computed in f64 (the gate in f32, as it is
-// defined), f16 and bf16 values are rounded after each operation.
+// A function runs on the ranks of its module's `moe.mesh` in lock-step: every
+// operation is evaluated on all ranks before the next one, so a collective sees
+// the values of all of its group. Floats are computed in f64 (the gate in f32,
+// as it is defined), f16 and bf16 values are rounded after each operation.
 //
-// A value whose type names a local symbol has a part on each rank:
+// Arguments and results are those of the whole function. A rank takes its part
+// of an argument along each dimension that names a local symbol (Grid.h); parts
+// of a result are put together again, and where ranks have the same elements
+// they must agree.
 //
-//   %x: tensor<?x4xf32, #moe.dims<2 * batch.local, 4>>   batch = 5, 2 ranks
-//
-// the whole has 2 * 5 rows; rank 0 holds the first 4 of them, rank 1 the rest.
+// An operation whose `moe.guard` is zero is skipped. Results without elements
+// are there all the same; other results have no value, and to read one is an
+// error unless the reader is skipped too.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,6 +43,8 @@ struct WeightSource {
 };
 
 struct InterpretOptions {
+  /// 0: as many as the mesh of the module has. The mesh counts only for its
+  /// number of ranks; others own rows all (tp = 1).
   int64_t ranks = 1;
   /// Values of the input symbols.
   SymbolValues symbols;

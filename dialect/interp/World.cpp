@@ -62,8 +62,27 @@ LogicalResult Frame::store(OpResult result, HostTensor value) {
   return success();
 }
 
-Range partOf(int64_t size, int64_t rank, int64_t numRanks) {
-  return {rank * size / numRanks, (rank + 1) * size / numRanks};
+LogicalResult Frame::skip(Operation *op) {
+  for (Value result : op->getResults()) {
+    RankedTensorType type = getTensorType(result);
+    for (const DimExpr &dim : getDims(type))
+      if (std::optional<std::string> symbol = dim.symbolName())
+        symbols.try_emplace(*symbol, 0);
+    FailureOr<Shape> shape = shapeOf(result);
+    if (failed(shape))
+      return failure();
+    if (llvm::is_contained(*shape, 0))
+      values[result] = HostTensor(dtypeOf(result), *shape);
+  }
+  return success();
+}
+
+FailureOr<Part> Frame::partOf(StringRef part, int64_t size) const {
+  FailureOr<Part> found = locals->partOf(part, grid, rank, symbols);
+  if (failed(found))
+    return failure();
+  int64_t factor = found->whole == 0 ? 0 : size / found->whole;
+  return Part{size, {found->range.begin * factor, found->range.end * factor}};
 }
 
 DType dtypeOf(Value value) {

@@ -9,6 +9,7 @@
 #ifndef MOE_DIALECT_INTERP_WORLD_H
 #define MOE_DIALECT_INTERP_WORLD_H
 
+#include "dialect/interp/Grid.h"
 #include "dialect/interp/Interpreter.h"
 #include "dialect/moe/MoeOps.h"
 #include "dialect/moe/MoeTypes.h"
@@ -26,6 +27,8 @@ using Results = llvm::SmallVector<HostTensor>;
 /// One rank.
 struct Frame {
   int64_t rank = 0;
+  Grid grid;
+  const LocalSymbols *locals = nullptr;
   const WeightSource *weights = nullptr;
   /// Input symbols, this rank's local symbols, the data symbols known so far.
   SymbolValues symbols;
@@ -38,6 +41,12 @@ struct Frame {
   const HostTensor *find(mlir::Value value) const {
     return value ? &get(value) : nullptr;
   }
+  int64_t placeIn(dialect::CommGroup group) const {
+    return grid.placeOf(rank, group);
+  }
+  /// The rank's part of `size` elements that ranks divide as the local symbol
+  /// `part` does.
+  mlir::FailureOr<Part> partOf(llvm::StringRef part, int64_t size) const;
   /// Values of expressions, or an error at `op`.
   mlir::FailureOr<Shape> evaluate(mlir::Operation *op,
                                   llvm::ArrayRef<DimExpr> dims) const;
@@ -45,13 +54,10 @@ struct Frame {
   /// Stores a result; a size that is a data symbol gives it its value, all
   /// others must be as the type says.
   llvm::LogicalResult store(mlir::OpResult result, HostTensor value);
+  /// Stores the results of an operation that is skipped, those without
+  /// elements; the data symbols that it defines become 0.
+  llvm::LogicalResult skip(mlir::Operation *op);
 };
-
-/// Which part of a whole of `size` rank `rank` of `numRanks` has.
-struct Range {
-  int64_t begin, end;
-};
-Range partOf(int64_t size, int64_t rank, int64_t numRanks);
 
 /// The type of a value's elements.
 DType dtypeOf(mlir::Value value);
@@ -64,49 +70,23 @@ HostTensor takeRange(const HostTensor &x, int64_t axis, Range range);
 // The meaning of operations, on one rank
 //===----------------------------------------------------------------------===//
 
+/// The operations that one rank evaluates alone.
+#define MOE_LOCAL_OPS(X)                                                       \
+  X(ParamOp)                                                                   \
+  X(ConstantOp) X(ShapeOp) X(IotaOp) X(RangeOp) X(UnaryOp) X(BinaryOp)         \
+      X(CompareOp) X(SelectOp) X(CastOp) X(ElementwiseOp) X(ReduceOp)          \
+          X(ArgReduceOp) X(MatmulOp) X(CumsumOp) X(TopKOp) X(SoftmaxOp)        \
+              X(NormOp) X(GatherOp) X(GatherNdOp) X(GatherElementsOp)          \
+                  X(ScatterElementsOp) X(ScatterNdOp) X(SliceOp) X(ConcatOp)   \
+                      X(PadOp) X(TransposeOp) X(ReshapeOp) X(BroadcastOp)      \
+                          X(TriluOp) X(OneHotOp) X(NonZeroOp) X(RotaryOp)      \
+                              X(AttentionOp) X(CacheAppendOp) X(GateOp)        \
+                                  X(DispatchOp) X(ExpertsOp) X(CombineOp)      \
+                                      X(FfnOp) X(MixOp)
+
 #define MOE_EVALUATE(OP)                                                       \
   mlir::FailureOr<Results> evaluate(dialect::OP op, const Frame &frame);
-MOE_EVALUATE(ParamOp)
-MOE_EVALUATE(ConstantOp)
-MOE_EVALUATE(ShapeOp)
-MOE_EVALUATE(IotaOp)
-MOE_EVALUATE(RangeOp)
-MOE_EVALUATE(UnaryOp)
-MOE_EVALUATE(BinaryOp)
-MOE_EVALUATE(CompareOp)
-MOE_EVALUATE(SelectOp)
-MOE_EVALUATE(CastOp)
-MOE_EVALUATE(ElementwiseOp)
-MOE_EVALUATE(ReduceOp)
-MOE_EVALUATE(ArgReduceOp)
-MOE_EVALUATE(MatmulOp)
-MOE_EVALUATE(CumsumOp)
-MOE_EVALUATE(TopKOp)
-MOE_EVALUATE(SoftmaxOp)
-MOE_EVALUATE(NormOp)
-MOE_EVALUATE(GatherOp)
-MOE_EVALUATE(GatherNdOp)
-MOE_EVALUATE(GatherElementsOp)
-MOE_EVALUATE(ScatterElementsOp)
-MOE_EVALUATE(ScatterNdOp)
-MOE_EVALUATE(SliceOp)
-MOE_EVALUATE(ConcatOp)
-MOE_EVALUATE(PadOp)
-MOE_EVALUATE(TransposeOp)
-MOE_EVALUATE(ReshapeOp)
-MOE_EVALUATE(BroadcastOp)
-MOE_EVALUATE(TriluOp)
-MOE_EVALUATE(OneHotOp)
-MOE_EVALUATE(NonZeroOp)
-MOE_EVALUATE(RotaryOp)
-MOE_EVALUATE(AttentionOp)
-MOE_EVALUATE(CacheAppendOp)
-MOE_EVALUATE(GateOp)
-MOE_EVALUATE(DispatchOp)
-MOE_EVALUATE(ExpertsOp)
-MOE_EVALUATE(CombineOp)
-MOE_EVALUATE(FfnOp)
-MOE_EVALUATE(MixOp)
+MOE_LOCAL_OPS(MOE_EVALUATE)
 #undef MOE_EVALUATE
 
 /// The value of a weight, or an error at `op`.
@@ -118,9 +98,24 @@ mlir::FailureOr<HostTensor> evaluateParam(mlir::Operation *op,
 // The meaning of collectives, on all ranks
 //===----------------------------------------------------------------------===//
 
+using AllResults = mlir::FailureOr<llvm::SmallVector<Results>>;
+/// The ranks of one group, in order of their places.
+using Group = llvm::ArrayRef<const Frame *>;
+
+/// The operations that the ranks of a group evaluate together.
+#define MOE_COLLECTIVE_OPS(X)                                                  \
+  X(AllToAllOp)                                                                \
+  X(AllToAllBackOp) X(AllGatherOp) X(ShardOp) X(AllReduceOp)                   \
+      X(ReduceScatterOp)
+
+/// The results of each rank of the group.
+#define MOE_EVALUATE(OP) AllResults evaluateAll(dialect::OP op, Group group);
+MOE_COLLECTIVE_OPS(MOE_EVALUATE)
+#undef MOE_EVALUATE
+
 /// The results of each rank; nothing if `op` is no collective.
-std::optional<mlir::FailureOr<llvm::SmallVector<Results>>>
-evaluateCollective(mlir::Operation *op, llvm::ArrayRef<Frame> frames);
+std::optional<AllResults> evaluateCollective(mlir::Operation *op,
+                                             llvm::ArrayRef<Frame> frames);
 
 } // namespace moe::interp
 
