@@ -92,12 +92,11 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *context,
       failed(
           check.expectDims("v", v, {batch, getDim(k, 1), keys, getDim(v, 3)})))
     return failure();
-  // C3: KV divides H.
-  std::optional<int64_t> heads = getDim(q, 1).constantValue(),
-                         kvHeads = getDim(k, 1).constantValue();
-  if (!heads || !kvHeads || *kvHeads == 0 || *heads % *kvHeads != 0)
-    return check.error("has " + getDim(q, 1).toString() + " heads for " +
-                       getDim(k, 1).toString() + " heads of keys");
+  // C3: KV divides H, for all values of symbols.
+  DimExpr heads = getDim(q, 1), kvHeads = getDim(k, 1);
+  if (kvHeads == DimExpr(0) || !DimExpr::divideExactly(heads, kvHeads))
+    return check.error("has " + heads.toString() + " heads for " +
+                       kvHeads.toString() + " heads of keys");
   if (failed(verifyMaskSinkLengths(check, adaptor)))
     return failure();
   // C7: window and softcap are not negative.

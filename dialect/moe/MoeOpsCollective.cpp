@@ -25,6 +25,36 @@ static LogicalResult expectCounts(const Inference &check, StringRef what,
   return check.expectDims(what, value, dims);
 }
 
+/// How rows travel, on the way there and back.
+template <typename OpTy> static LogicalResult verifyForm(OpTy op) {
+  Inference check(op);
+  std::optional<ExchangeForm> small = op.getSmallForm();
+  int64_t nodeSize = op.getNodeSize(),
+          numRanks = op.getPlacement().getNumRanks();
+  // C3: nodes of node_size ranks, if a form is hierarchical.
+  if (op.getForm() == ExchangeForm::Hierarchical ||
+      small == ExchangeForm::Hierarchical) {
+    if (nodeSize < 1 || numRanks % nodeSize != 0)
+      return check.error("is hierarchical over " + Twine(numRanks) +
+                         " ranks in nodes of " + Twine(nodeSize));
+  } else if (nodeSize != 0) {
+    return check.error("has nodes of " + Twine(nodeSize) +
+                       " ranks, but no hierarchical form");
+  }
+  // C4: a small form has one expression of tokens and a positive limit.
+  int64_t limit = op.getSmallTokens();
+  if (small ? !op.getTokens() || op.getTokens()->size() != 1 || limit < 1
+            : op.getTokens() || limit != 0)
+    return check.error(small ? "has a small form, but not one number of tokens "
+                               "and a positive limit"
+                             : "has tokens or a limit without a small form");
+  // C5: rows and counts are replicated for both forms or for none.
+  if (small && (op.getForm() == ExchangeForm::Replicated ||
+                small == ExchangeForm::Replicated))
+    return check.error("is replicated and has two forms");
+  return success();
+}
+
 LogicalResult AllToAllOp::verify() {
   Inference check(*this);
   PlacementAttr placement = getPlacement();
@@ -43,8 +73,10 @@ LogicalResult AllToAllOp::verify() {
       failed(expectCounts(check, "local_counts", getLocalCounts(),
                           {placement.maxLocalExperts()})))
     return failure();
-  return expectCounts(check, "route", getRoute(),
-                      {placement.getNumRanks(), experts});
+  if (failed(expectCounts(check, "route", getRoute(),
+                          {placement.getNumRanks(), experts})))
+    return failure();
+  return verifyForm(*this);
 }
 
 LogicalResult AllToAllBackOp::verify() {
@@ -62,8 +94,10 @@ LogicalResult AllToAllBackOp::verify() {
                                          elementTypeOf(getRows()))) ||
       failed(check.expectRank("a result", getResult(), 2)))
     return failure();
-  return check.expectDims("a result", getResult(),
-                          {getDim(getResult(), 0), getDim(getRows(), 1)});
+  if (failed(check.expectDims("a result", getResult(),
+                              {getDim(getResult(), 0), getDim(getRows(), 1)})))
+    return failure();
+  return verifyForm(*this);
 }
 
 //===----------------------------------------------------------------------===//

@@ -250,7 +250,8 @@ LogicalResult ExpertsOp::inferReturnTypes(MLIRContext *context,
     return failure();
   // C5: one count for each expert, or of this rank where they are exchanged.
   DimExpr expected = experts;
-  if (PlacementAttr placement = adaptor.getPlacementAttr()) {
+  PlacementAttr placement = adaptor.getPlacementAttr();
+  if (placement) {
     if (DimExpr(placement.getExperts().size()) != experts)
       return check.error("places " + Twine(placement.getExperts().size()) +
                          " of " + experts.toString() + " experts");
@@ -259,6 +260,10 @@ LogicalResult ExpertsOp::inferReturnTypes(MLIRContext *context,
   }
   if (failed(check.expectDims("counts", counts, {expected})))
     return failure();
+  // C8: of a slice, gate and linear part stand together.
+  if (placement && placement.hasSlices() &&
+      adaptor.getGating() == Gating::Concatenated)
+    return check.error("is sliced, but has concatenated gating");
   // C6: swiglu is gated; C7: all floats have one type.
   if (failed(verifyGatedActivation(check, adaptor.getActivation(),
                                    adaptor.getGating())) ||
