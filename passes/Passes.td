@@ -174,6 +174,18 @@ def ChooseParallelismPass : Moe_ModulePass<"moe-choose-parallelism"> {
   ];
 }
 
+def ReadLoadsPass : Moe_ModulePass<"moe-read-loads"> {
+  let summary = "attaches the loads that a profile has measured to experts";
+  let description = [{
+    Sets `moe.loads` on each moe.experts from a file that `moe-run --profile`
+    wrote. Without a file nothing changes.
+  }];
+  let options = [
+    Option<"profile", "profile", "std::string", "",
+           "how often the experts of each layer were chosen">,
+  ];
+}
+
 def PlaceExpertsPass : Moe_ModulePass<"moe-place-experts"> {
   let summary = "says which ranks hold each expert";
   let description = [{
