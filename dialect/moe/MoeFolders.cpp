@@ -182,7 +182,7 @@ OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {
 OpFoldResult GatherOp::fold(FoldAdaptor adaptor) {
   std::optional<HostTensor> data = readConstant(adaptor.getData()),
                             indices = readConstant(adaptor.getIndices());
-  if (!data || !indices || !isSmall(getResult()))
+  if (!data || !indices || getPart() || !isSmall(getResult()))
     return {};
   return folded(*this, hostGather(*data, *indices, getAxis(), getBatchDims()));
 }

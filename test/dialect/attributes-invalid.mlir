@@ -139,5 +139,25 @@
 
 // -----
 
+// expected-error @+1 {{unknown group 'columns'}}
+#a = #moe.placement<2 over columns [[0], [1]]>
+
+// -----
+
+// expected-error @+1 {{has 4 ranks in 3 domains, expected equal ones}}
+#a = #moe.placement<4 domains 3 [[0, 1, 2]]>
+
+// -----
+
+// expected-error @+1 {{expert 0 has 1 replicas for 2 domains}}
+#a = #moe.placement<4 domains 2 [[0 + 1]]>
+
+// -----
+
+// expected-error @+1 {{replicas have 2 and 1 slices}}
+#a = #moe.placement<4 [[0 + 1, 2]]>
+
+// -----
+
 // expected-error @+1 {{is 1 x 0 x 1, expected positive degrees}}
 #a = #moe.mesh<dp = 1, ep = 0, tp = 1>

@@ -30,7 +30,11 @@ func.func private @params() attributes {
 // CHECK-LABEL: @placement
 // CHECK-SAME: #moe.mesh<dp = 1, ep = 4, tp = 1>
 // CHECK-SAME: #moe.placement<4 {{\[\[}}0], [0], [1], [2, 3{{\]\]}}>
+// CHECK-SAME: #moe.placement<4 over tp {{\[\[}}0 + 1], [2 + 3{{\]\]}}>
+// CHECK-SAME: #moe.placement<8 over world domains 2 {{\[\[}}0, 4], [1 + 2, 5 + 6{{\]\]}}>
 func.func private @placement() attributes {
   a = #moe.mesh<dp = 1, ep = 4, tp = 1>,
-  b = #moe.placement<4 [[0], [0], [1], [2, 3]]>
+  b = #moe.placement<4 [[0], [0], [1], [2, 3]]>,
+  c = #moe.placement<4 over tp domains 1 [[0 + 1], [2 + 3]]>,
+  d = #moe.placement<8 over world domains 2 [[0, 4], [1 + 2, 5 + 6]]>
 }

@@ -1067,6 +1067,19 @@ func.func @attention_c3(%a: tensor<2x4x3x8xf32>,
 
 // -----
 
+func.func @attention_c3_symbolic(
+    %a: tensor<2x?x3x8xf32, #moe.dims<2, 3 * heads.local, 3, 8>>,
+    %b: tensor<2x?x5x8xf32, #moe.dims<2, 2 * heads.local, 5, 8>>) {
+  // expected-error @+2 {{has 3 * heads.local heads for 2 * heads.local heads of keys}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = moe.attention %a, %b, %b {scale = 1.0 : f32}
+      : (tensor<2x?x3x8xf32, #moe.dims<2, 3 * heads.local, 3, 8>>, tensor<2x?x5x8xf32, #moe.dims<2, 2 * heads.local, 5, 8>>, tensor<2x?x5x8xf32, #moe.dims<2, 2 * heads.local, 5, 8>>)
+      -> tensor<2x?x3x8xf32, #moe.dims<2, 3 * heads.local, 3, 8>>
+  return
+}
+
+// -----
+
 func.func @attention_c4(%a: tensor<2x4x3x8xf32>,
                         %b: tensor<2x2x5x8xf32>,
                         %c: tensor<2x2x5x8xf32>,
@@ -1398,6 +1411,20 @@ func.func @experts_c7(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
 
 // -----
 
+func.func @experts_c8(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
+                      %b: tensor<2xi32>,
+                      %c: tensor<2x16x64xf32>,
+                      %d: tensor<2x32x16xf32>) {
+  // expected-error @+2 {{is sliced, but has concatenated gating}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = moe.experts silu %a, %b w1 %c w2 %d {gating = #moe<gating concatenated>, placement = #moe.placement<4 [[0 + 1], [2 + 3]]>}
+      : (tensor<?x16xf32, #moe.dims<d0, 16>>, tensor<2xi32>, tensor<2x16x64xf32>, tensor<2x32x16xf32>)
+      -> tensor<?x16xf32, #moe.dims<d0, 16>>
+  return
+}
+
+// -----
+
 func.func @combine_c1(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
                       %b: tensor<5x2xi64>) {
   // expected-error @+2 {{has slots of i64, expected i32}}
@@ -1561,6 +1588,72 @@ func.func @all_to_all_c2(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
 
 // -----
 
+func.func @all_to_all_c3(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
+                         %b: tensor<4xi32>) {
+  // expected-error @+1 {{is hierarchical over 2 ranks in nodes of 3}}
+  %0:3 = moe.all_to_all %a, %b {placement = #moe.placement<2 [[0], [0], [1], [1]]>, form = #moe<exchange_form hierarchical>, node_size = 3 : i64}
+      : (tensor<?x16xf32, #moe.dims<d0, 16>>, tensor<4xi32>)
+      -> (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2xi32>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
+func.func @all_to_all_c3_flat(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
+                         %b: tensor<4xi32>) {
+  // expected-error @+1 {{has nodes of 2 ranks, but no hierarchical form}}
+  %0:3 = moe.all_to_all %a, %b {placement = #moe.placement<2 [[0], [0], [1], [1]]>, node_size = 2 : i64}
+      : (tensor<?x16xf32, #moe.dims<d0, 16>>, tensor<4xi32>)
+      -> (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2xi32>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
+func.func @all_to_all_c4(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
+                         %b: tensor<4xi32>) {
+  // expected-error @+1 {{has a small form, but not one number of tokens and a positive limit}}
+  %0:3 = moe.all_to_all %a, %b {placement = #moe.placement<2 [[0], [0], [1], [1]]>, small_form = #moe<exchange_form flat>, small_tokens = 8 : i64}
+      : (tensor<?x16xf32, #moe.dims<d0, 16>>, tensor<4xi32>)
+      -> (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2xi32>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
+func.func @all_to_all_c4_limit(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
+                         %b: tensor<4xi32>) {
+  // expected-error @+1 {{has a small form, but not one number of tokens and a positive limit}}
+  %0:3 = moe.all_to_all %a, %b {placement = #moe.placement<2 [[0], [0], [1], [1]]>, small_form = #moe<exchange_form flat>, tokens = #moe.dims<batch>}
+      : (tensor<?x16xf32, #moe.dims<d0, 16>>, tensor<4xi32>)
+      -> (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2xi32>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
+func.func @all_to_all_c4_absent(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
+                         %b: tensor<4xi32>) {
+  // expected-error @+1 {{has tokens or a limit without a small form}}
+  %0:3 = moe.all_to_all %a, %b {placement = #moe.placement<2 [[0], [0], [1], [1]]>, small_tokens = 8 : i64}
+      : (tensor<?x16xf32, #moe.dims<d0, 16>>, tensor<4xi32>)
+      -> (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2xi32>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
+func.func @all_to_all_c5(%a: tensor<?x16xf32, #moe.dims<d0, 16>>,
+                         %b: tensor<4xi32>) {
+  // expected-error @+1 {{is replicated and has two forms}}
+  %0:3 = moe.all_to_all %a, %b {placement = #moe.placement<2 [[0], [0], [1], [1]]>, form = #moe<exchange_form replicated>, small_form = #moe<exchange_form flat>, small_tokens = 8 : i64, tokens = #moe.dims<batch>}
+      : (tensor<?x16xf32, #moe.dims<d0, 16>>, tensor<4xi32>)
+      -> (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2xi32>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
 func.func @all_to_all_back_c1(%a: tensor<?x16xf32, #moe.dims<d1, 16>>,
                               %b: tensor<4x2xi32>,
                               %c: tensor<4xi32>) {
@@ -1580,6 +1673,42 @@ func.func @all_to_all_back_c2(%a: tensor<?x16xf32, #moe.dims<d1, 16>>,
   %0 = moe.all_to_all_back %a, %b, %c {placement = #moe.placement<2 [[0], [0], [1], [1]]>}
       : (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2x4xi32>, tensor<4xi32>)
       -> tensor<?x8xf32, #moe.dims<d0, 8>>
+  return
+}
+
+// -----
+
+func.func @all_to_all_back_c3(%a: tensor<?x16xf32, #moe.dims<d1, 16>>,
+                              %b: tensor<2x4xi32>,
+                              %c: tensor<4xi32>) {
+  // expected-error @+1 {{is hierarchical over 2 ranks in nodes of 3}}
+  %0 = moe.all_to_all_back %a, %b, %c {placement = #moe.placement<2 [[0], [0], [1], [1]]>, form = #moe<exchange_form hierarchical>, node_size = 3 : i64}
+      : (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2x4xi32>, tensor<4xi32>)
+      -> tensor<?x16xf32, #moe.dims<d0, 16>>
+  return
+}
+
+// -----
+
+func.func @all_to_all_back_c4(%a: tensor<?x16xf32, #moe.dims<d1, 16>>,
+                              %b: tensor<2x4xi32>,
+                              %c: tensor<4xi32>) {
+  // expected-error @+1 {{has a small form, but not one number of tokens and a positive limit}}
+  %0 = moe.all_to_all_back %a, %b, %c {placement = #moe.placement<2 [[0], [0], [1], [1]]>, small_form = #moe<exchange_form flat>, small_tokens = 8 : i64}
+      : (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2x4xi32>, tensor<4xi32>)
+      -> tensor<?x16xf32, #moe.dims<d0, 16>>
+  return
+}
+
+// -----
+
+func.func @all_to_all_back_c5(%a: tensor<?x16xf32, #moe.dims<d1, 16>>,
+                              %b: tensor<2x4xi32>,
+                              %c: tensor<4xi32>) {
+  // expected-error @+1 {{is replicated and has two forms}}
+  %0 = moe.all_to_all_back %a, %b, %c {placement = #moe.placement<2 [[0], [0], [1], [1]]>, form = #moe<exchange_form replicated>, small_form = #moe<exchange_form flat>, small_tokens = 8 : i64, tokens = #moe.dims<batch>}
+      : (tensor<?x16xf32, #moe.dims<d1, 16>>, tensor<2x4xi32>, tensor<4xi32>)
+      -> tensor<?x16xf32, #moe.dims<d0, 16>>
   return
 }
 
