@@ -114,6 +114,17 @@ def CanonicalizeTensorPass : Moe_ModulePass<"moe-canonicalize-tensor"> {
   }];
 }
 
+def DropAtRandomPass : Moe_ModulePass<"moe-drop-at-random"> {
+  let summary = "lets chance choose who keeps a place in a full expert";
+  let description = [{
+    Gates with one choice per token and a capacity get drop_policy random:
+    DeepSpeed's random token selection, seeded.
+  }];
+  let options = [
+    Option<"seed", "seed", "int64_t", "0", "of the choice">,
+  ];
+}
+
 //===----------------------------------------------------------------------===//
 // verify
 //===----------------------------------------------------------------------===//
@@ -189,12 +200,19 @@ def ReadLoadsPass : Moe_ModulePass<"moe-read-loads"> {
 def PlaceExpertsPass : Moe_ModulePass<"moe-place-experts"> {
   let summary = "says which ranks hold each expert";
   let description = [{
-    Sets `placement` on each moe.experts, and `moe.mesh` on the module. Experts
-    are spread in block order, their numbers per rank differing by at most one.
-    With fewer experts than ranks, whole experts are replicated.
+    Sets `placement` on each moe.experts, as `moe.form` asks or by itself: with
+    at least as many experts as ranks they are spread in blocks; with fewer they
+    are sliced, or with reduce-exact replicated. Numbers per rank differ by at
+    most one. With dp > 1 each of dp blocks of ranks has all experts.
+
+    The mesh is `moe.mesh` of the module. Where there is none, options say it.
   }];
   let options = [
     Option<"ranks", "ranks", "int64_t", "1", "number of ranks">,
+    Option<"dp", "dp", "int64_t", "1", "blocks of ranks with all experts">,
+    Option<"tp", "tp", "int64_t", "1", "ranks that slice tensors">,
+    Option<"nodeSize", "node-size", "int64_t", "0",
+           "ranks on a node (0: nobody knows)">,
     Option<"reduceExact", "reduce-exact", "bool", "false",
            "never split an expert's sums over ranks">,
   ];
@@ -206,7 +224,36 @@ def DistributePass : Moe_ModulePass<"moe-distribute"> {
     Chooses the symbol of the batch, follows it through the function, and makes
     one program that runs on every rank: rows are sharded, what mixes rows is
     gathered first, and rows of tokens visit the ranks of their experts by
-    moe.all_to_all and come back by moe.all_to_all_back.
+    moe.all_to_all and come back by moe.all_to_all_back, in the form that
+    `moe.form` says.
+
+    Where tokens compete for places in experts, all ranks see all logits, so
+    that the same tokens are dropped on any number of ranks. With
+    capacity-per-rank each rank decides on its own tokens, as DeepSpeed does.
+  }];
+  let options = [
+    Option<"capacityPerRank", "capacity-per-rank", "bool", "false",
+           "capacities count the tokens of a rank">,
+  ];
+}
+
+def SliceTensorsPass : Moe_ModulePass<"moe-slice-tensors"> {
+  let summary = "slices attention, FFNs and vocabulary over the group tp";
+  let description = [{
+    Heads of attention with their caches, inner columns of dense FFNs, rows of
+    the embedding and columns of the output projection are divided over the
+    ranks that have the same rows; each pair of products ends in one
+    moe.all_reduce. What cannot be divided all of them compute, and a remark
+    says why. With tp = 1 nothing changes.
+  }];
+}
+
+def ChunkExchangePass : Moe_ModulePass<"moe-chunk-exchange"> {
+  let summary = "lets experts compute while the next tokens travel";
+  let description = [{
+    Layers whose `moe.form` has several chunks route their tokens in so many
+    parts. Below `chunk_tokens` tokens of all ranks the first part has all of
+    them and the operations of the others are skipped by `moe.guard`.
   }];
 }
 
@@ -227,8 +274,15 @@ def OverlapExchangePass : Moe_ModulePass<"moe-overlap-exchange"> {
   let summary = "computes independent work while rows of tokens travel";
   let description = [{
     Moves what a layer's dense branch needs between moe.all_to_all and
-    moe.experts.
+    moe.experts. Where that is worth a hand-over, the exchange runs beside it, on
+    stream 1 (`moe.stream`). Chunks of a layer are interleaved: experts of one
+    run beside the exchange of the next.
   }];
+  let options = [
+    Option<"overlap", "overlap", "std::string", "\"auto\"",
+           "which exchanges run on a stream of their own: auto (those that pay "
+           "for it), on (all that can) or off">,
+  ];
 }
 
 def LowerToPlanPass : Moe_ModulePass<"moe-lower-to-plan"> {
@@ -242,11 +296,21 @@ def LowerToPlanPass : Moe_ModulePass<"moe-lower-to-plan"> {
   let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
 }
 
+def PlanSchedulePass : Moe_ModulePass<"plan-schedule"> {
+  let summary = "events between the streams of a rank";
+  let description = [{
+    Each step of stream 1 records an event; a step of stream 0 that uses memory
+    or sizes that one works on waits for it.
+  }];
+  let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
+}
+
 def PlanLivenessPass : Moe_ModulePass<"plan-liveness"> {
   let summary = "the steps between which each arena buffer is alive";
   let description = [{
     From the first step that writes a buffer or a view of it to the last that
-    reads it. Buffers that no step uses are removed.
+    reads it; steps of stream 1 use theirs until a step waits for them. Buffers
+    that no step uses are removed.
   }];
   let dependentDialects = ["::moe::plan_dialect::PlanDialect"];
 }

@@ -72,37 +72,52 @@ void buildParallelismPipeline(OpPassManager &pm,
   choose.layerForm = options.layerForm;
   choose.nodeSize = options.nodeSize;
   pm.addPass(createChooseParallelismPass(choose));
+
+  // Where experts live decides what has to travel. A form that does not fit the
+  // ranks is found here.
+  PlaceExpertsPassOptions place;
+  place.reduceExact = options.reduceExact;
+  pm.addPass(createPlaceExpertsPass(place));
 }
 
 void buildDistributePipeline(OpPassManager &pm,
                              const DistributeOptions &options) {
-  // Where experts live decides what has to travel, so this comes first.
-  PlaceExpertsPassOptions place;
-  place.ranks = options.ranks;
-  place.reduceExact = options.reduceExact;
-  pm.addPass(createPlaceExpertsPass(place));
-
   // Rows over ranks, tokens to their experts and back.
-  pm.addPass(createDistributePass());
+  DistributePassOptions distribute;
+  distribute.capacityPerRank = options.capacityPerRank;
+  pm.addPass(createDistributePass(distribute));
+
+  // With rows and exchanges in place, what is left is dense: heads, inner
+  // columns and the vocabulary are divided among ranks of equal rows.
+  pm.addPass(createSliceTensorsPass());
 
   // Several users of one value each got their own gather or shard of it.
   pm.addPass(createCSEPass());
+
+  // Copies the operations of layers that run in chunks: last, when each stands
+  // there once.
+  pm.addPass(createChunkExchangePass());
 
   // The gate.
   pm.addPass(createVerifyDistributedPass());
 }
 
-void buildLowerPipeline(OpPassManager &pm) {
+void buildLowerPipeline(OpPassManager &pm, const LowerOptions &options) {
   // After distribution, so that no fused program stands in the way of the
   // analysis of rows.
   pm.addPass(createFuseElementwisePass());
 
   // Last before the order of operations becomes the order of steps.
-  pm.addPass(createOverlapExchangePass());
+  OverlapExchangePassOptions overlap;
+  overlap.overlap = options.overlap;
+  pm.addPass(createOverlapExchangePass(overlap));
 
   pm.addPass(createLowerToPlanPass());
 
-  // Needs all steps to exist.
+  // Needs all steps to exist, in their order.
+  pm.addPass(createPlanSchedulePass());
+
+  // A step beside others uses its memory until somebody waits for it.
   pm.addPass(createPlanLivenessPass());
 
   // The gate.
@@ -125,6 +140,12 @@ struct DistributePipelineOptions
   Option<int64_t> nodeSize{
       *this, "node-size", llvm::cl::desc("ranks on a node"), llvm::cl::init(0)};
 };
+struct LowerPipelineOptions : PassPipelineOptions<LowerPipelineOptions> {
+  Option<std::string> overlap{
+      *this, "overlap",
+      llvm::cl::desc("exchanges on a stream of their own: auto, on or off"),
+      llvm::cl::init("auto")};
+};
 } // namespace
 
 void registerPipelines() {
@@ -143,9 +164,13 @@ void registerPipelines() {
         buildParallelismPipeline(pm, distribute);
         buildDistributePipeline(pm, distribute);
       });
-  PassPipelineRegistration<>("moe-lower-pipeline",
-                             "from the moe dialect to a plan",
-                             buildLowerPipeline);
+  PassPipelineRegistration<LowerPipelineOptions>(
+      "moe-lower-pipeline", "from the moe dialect to a plan",
+      [](OpPassManager &pm, const LowerPipelineOptions &options) {
+        LowerOptions lower;
+        lower.overlap = options.overlap;
+        buildLowerPipeline(pm, lower);
+      });
 }
 
 } // namespace moe::pass

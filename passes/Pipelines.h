@@ -36,6 +36,8 @@ struct DistributeOptions {
   std::string mesh, layerForm;
   /// Ranks on a node; 0: there is one node.
   int64_t nodeSize = 0;
+  /// Capacities count the tokens of a rank (--capacity-scope=rank).
+  bool capacityPerRank = false;
 };
 /// Chooses the mesh and the forms of layers. What fails here is a choice of the
 /// user that does not fit the model (StatusCode::Usage).
@@ -45,8 +47,13 @@ void buildParallelismPipeline(mlir::OpPassManager &pm,
 void buildDistributePipeline(mlir::OpPassManager &pm,
                              const DistributeOptions &options);
 
+struct LowerOptions {
+  /// Which exchanges run on a stream of their own: auto, on or off.
+  std::string overlap = "auto";
+};
 /// From the moe dialect to one plan.program; ends with plan-verify.
-void buildLowerPipeline(mlir::OpPassManager &pm);
+void buildLowerPipeline(mlir::OpPassManager &pm,
+                        const LowerOptions &options = {});
 
 /// Makes the three known to --pass-pipeline as moe-recognize-pipeline,
 /// moe-distribute-pipeline and moe-lower-pipeline.

@@ -33,14 +33,18 @@ public:
   explicit FunctionLowering(mlir::func::FuncOp func)
       : func(func), context(func.getContext()), plan(func.getLoc()) {}
 
-  /// Makes the plan.program before the function.
-  void run(int64_t numRanks);
+  /// Makes the plan.program before the function. An operation that a plan
+  /// cannot say is reported.
+  llvm::LogicalResult run(dialect::MeshAttr mesh);
 
 private:
   // Symbols, layers and ports.
-  void declareSymbols();
-  void declareSymbol(llvm::StringRef attribute, plan_dialect::SymbolKind kind,
-                     const std::set<std::string> &used);
+  llvm::LogicalResult declareSymbols();
+  void declareSymbol(mlir::NamedAttribute symbol,
+                     plan_dialect::SymbolKind kind);
+  void declareInputSymbols();
+  std::set<std::string> usedSymbols();
+  llvm::LogicalResult resolveWholes();
   void declareConstraints();
   void declareLayers();
   void bindInputs();
@@ -53,8 +57,20 @@ private:
 
   /// The sizes of the tensor of which ranks have parts.
   dialect::Dims wholeDims(mlir::Value value) const;
-  /// The dimension that ranks divide and its local symbol, or -1.
-  std::pair<int64_t, mlir::StringAttr> division(mlir::Value value) const;
+  /// What ranks divide of a tensor: a dimension and the local symbol of its
+  /// parts, or -1.
+  struct Division {
+    int64_t axis = -1;
+    mlir::StringAttr part;
+  };
+  /// By the owners of rows, and by the slices of tensors.
+  struct Divisions {
+    Division rows, slices;
+  };
+  Divisions divisionsOf(mlir::Value value);
+  /// Ports and states say no more than one symbol for each kind of group, on
+  /// dimensions of their own.
+  void checkDivisions(mlir::Value value, llvm::StringRef what);
 
   // Operands and results.
   /// The memory of `value`, laid out as it comes.
@@ -63,14 +79,17 @@ private:
   /// kernel needs it row by row.
   mlir::Value operandOf(mlir::Operation *op, unsigned slot, mlir::Value value,
                         mlir::DictionaryAttr &settings);
+  mlir::DictionaryAttr settingsOf(mlir::Operation *op);
   mlir::Value contiguousOf(mlir::Value value);
-  mlir::Value weightOf(mlir::Operation *op, dialect::ParamOp param,
+  mlir::Value weightOf(mlir::Operation *op, unsigned slot, mlir::Value value,
                        bool isTransposed);
   mlir::Value resultBuffer(mlir::Value result);
   /// True if the result of `op` became a view of its operand's memory.
   bool lowerToView(mlir::Operation *op);
   ViewLayout layoutOf(mlir::Value value) const;
   bool isState(mlir::Value value) const;
+  /// True for a moe.param or the moe.shard of one.
+  static bool isWeight(mlir::Value value);
   bool hasDataSymbols(mlir::Value value) const;
 
   // Steps.
@@ -95,8 +114,12 @@ private:
   llvm::DenseMap<mlir::Operation *, int64_t> layerOf;
   /// Index of the state that an append writes.
   llvm::DenseMap<mlir::Operation *, int64_t> stateOf;
+  /// Of local symbols: what is divided, over input symbols.
   std::map<std::string, DimExpr, std::less<>> wholeOf;
+  std::set<std::string> localSymbols;
   std::set<std::string> dataSymbols;
+  /// Something was reported: there will be no plan.
+  bool hasFailed = false;
 };
 
 } // namespace moe::pass

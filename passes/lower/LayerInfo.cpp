@@ -79,23 +79,26 @@ static std::string describeCapacity(GateOp gate) {
 // The operations of a layer
 //===----------------------------------------------------------------------===//
 
-/// Operations that change how a value lies but not what it is.
+/// Operations that change how a value lies but not what it is: chunks of tokens
+/// are slices, and joined by concat.
 static bool isPassing(Operation *op) {
-  return isa<ShardOp, AllGatherOp, ReshapeOp, CastOp, AllToAllOp,
-             AllToAllBackOp>(op) ||
+  return isa<ShardOp, AllGatherOp, ReshapeOp, CastOp, SliceOp, ConcatOp,
+             AllToAllOp, AllToAllBackOp>(op) ||
          (isa<ElementwiseOp>(op) && op->getNumOperands() == 1);
 }
 
-/// The first operation of this type on the way from `value` to its source.
-template <typename OpT> static OpT findSource(Value value) {
+/// Where `value` comes from without a change.
+static Value sourceOf(Value value) {
   while (Operation *op = value.getDefiningOp()) {
-    if (auto found = dyn_cast<OpT>(op))
-      return found;
     if (!isPassing(op))
       break;
     value = op->getOperand(0);
   }
-  return {};
+  return value;
+}
+
+template <typename OpT> static OpT findSource(Value value) {
+  return sourceOf(value).getDefiningOp<OpT>();
 }
 
 /// Follows the result of the experts to the operation that mixes branches.
@@ -142,9 +145,24 @@ static LayerInfo collectLayer(ExpertsOp op) {
   return layer;
 }
 
+/// What the chunks of a layer have in common: weights and choices of experts.
+static std::tuple<Value, Value, Value> identityOf(ExpertsOp op) {
+  auto dispatch = findSource<DispatchOp>(op.getRows());
+  return {op.getW1(), op.getW2(),
+          dispatch ? sourceOf(dispatch.getExperts()) : op.getRows()};
+}
+
 SmallVector<LayerInfo> moe::pass::collectLayers(Operation *root) {
   SmallVector<LayerInfo> layers;
-  root->walk([&](ExpertsOp op) { layers.push_back(collectLayer(op)); });
+  DenseMap<std::tuple<Value, Value, Value>, size_t> known;
+  root->walk([&](ExpertsOp op) {
+    LayerInfo layer = collectLayer(op);
+    auto [it, isNew] = known.try_emplace(identityOf(op), layers.size());
+    if (isNew)
+      layers.push_back(std::move(layer));
+    else
+      layers[it->second].operations.insert_range(layer.operations);
+  });
   return layers;
 }
 

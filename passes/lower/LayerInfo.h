@@ -17,8 +17,10 @@
 
 namespace moe::pass {
 
-/// One moe.experts and what belongs to it.
+/// One layer: moe.experts and what belongs to it. Where its tokens are split
+/// into chunks there is one moe.experts for each, over the same weights.
 struct LayerInfo {
+  /// The first.
   dialect::ExpertsOp experts;
   int64_t numExperts = 0;
   int64_t k = 0;

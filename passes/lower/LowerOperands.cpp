@@ -38,6 +38,34 @@ bool FunctionLowering::isState(Value value) const {
 }
 
 //===----------------------------------------------------------------------===//
+// Weights and their parts
+//===----------------------------------------------------------------------===//
+
+/// The weight that `value` is, whole or this rank's part of; null for others.
+static ParamOp weightBehind(Value value) {
+  auto shard = value ? value.getDefiningOp<ShardOp>() : ShardOp();
+  if (shard)
+    value = shard.getX();
+  return value ? value.getDefiningOp<ParamOp>() : ParamOp();
+}
+
+bool FunctionLowering::isWeight(Value value) {
+  return weightBehind(value) != nullptr;
+}
+
+/// Name and part of a weight.
+static ParamSpec specOf(Value value) {
+  ParamSpec spec;
+  spec.name = weightBehind(value).getName().value_or("").str();
+  if (auto shard = value.getDefiningOp<ShardOp>()) {
+    spec.partAxis = shard.getAxis();
+    spec.part = shard.getPartAttr();
+    spec.localDims = getDims(value);
+  }
+  return spec;
+}
+
+//===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
 
@@ -46,10 +74,12 @@ Value FunctionLowering::bufferOf(Value value) {
     return known;
   if (auto constant = value.getDefiningOp<ConstantOp>())
     return plan.constant(constant);
-  if (auto param = value.getDefiningOp<ParamOp>())
-    return plan.param({param.getName().value_or("").str(),
-                       {param.getValue()},
-                       std::string(kRowLayout)});
+  if (isWeight(value)) {
+    ParamSpec spec = specOf(value);
+    spec.blocks.push_back(weightBehind(value).getValue());
+    spec.layout = kRowLayout;
+    return plan.param(spec);
+  }
   return plan.none();
 }
 
@@ -133,20 +163,48 @@ bool FunctionLowering::lowerToView(Operation *op) {
 // Operands
 //===----------------------------------------------------------------------===//
 
+/// Of a layer whose experts are sliced, the dimension of a block of the weight
+/// at `slot` that the slices divide, -1 for none, and the elements that stay
+/// together: 16 columns of the intermediate dimension.
+static std::pair<int64_t, int64_t> sliceOfExpert(ExpertsOp op, unsigned slot) {
+  if (!op.getPlacement() || !op.getPlacement()->hasSlices())
+    return {-1, 1};
+  // Gate and linear part of a column stand side by side.
+  int64_t unit = op.getGating() == Gating::Interleaved ? 32 : 16;
+  switch (slot) {
+  case 2: // w1 [M, F]
+    return {1, unit};
+  case 3: // b1 [F]
+    return {0, unit};
+  case 4: // w2 [I, N]
+    return {0, 16};
+  case 6: // w3 [M, I]
+    return {1, 16};
+  case 7: // b3 [I]
+    return {0, 16};
+  default: // b2 [N] belongs to the first slice
+    return {-1, 1};
+  }
+}
+
 /// A weight of `op` in the layout that its kernel reads: matrices of f32 in
 /// panels, the rest row by row; of experts, a block for each.
-Value FunctionLowering::weightOf(Operation *op, ParamOp param,
+Value FunctionLowering::weightOf(Operation *op, unsigned slot, Value weight,
                                  bool isTransposed) {
-  ParamSpec spec;
-  spec.name = param.getName().value_or("").str();
-  ParamAttr value = param.getValue();
-  if (isa<ExpertsOp>(op)) {
+  ParamSpec spec = specOf(weight);
+  ParamAttr value = weightBehind(weight).getValue();
+  if (auto experts = dyn_cast<ExpertsOp>(op)) {
     spec.experts = value.getType().getDimSize(0);
     spec.layer = layerOf.lookup(op);
+    std::tie(spec.partAxis, spec.partUnit) = sliceOfExpert(experts, slot);
     for (int64_t expert = 0; expert < spec.experts; ++expert)
       spec.blocks.push_back(elementOfParam(value, expert));
   } else {
     spec.blocks.push_back(isTransposed ? transposeParam(value) : value);
+    if (isTransposed && spec.part) {
+      spec.partAxis = 1 - spec.partAxis;
+      std::swap(spec.localDims[0], spec.localDims[1]);
+    }
   }
   RankedTensorType block = spec.blocks[0].getType();
   bool isPacked = block.getRank() == 2 && block.getElementType().isF32();
@@ -167,18 +225,22 @@ Value FunctionLowering::operandOf(Operation *op, unsigned slot, Value value,
                                   DictionaryAttr &settings) {
   if (!value)
     return plan.none();
-  auto param = value.getDefiningOp<ParamOp>();
-  if (param && firstWeightSlot(op) && slot >= *firstWeightSlot(op))
-    return weightOf(op, param, /*isTransposed=*/false);
+  bool isParam = isWeight(value);
+  if (isParam && isa<ExpertsOp>(op) && value.getDefiningOp<ShardOp>()) {
+    op->emitOpError("has weights in parts, which only its placement may say");
+    hasFailed = true;
+  }
+  if (isParam && firstWeightSlot(op) && slot >= *firstWeightSlot(op))
+    return weightOf(op, slot, value, /*isTransposed=*/false);
   // A matrix [N, K] is packed as [K, N], so the product needs no transpose.
   auto matmul = dyn_cast<MatmulOp>(op);
   bool isMatrix = getTensorType(value).getRank() == 2 &&
                   getTensorType(value).getElementType().isF32();
-  if (param && matmul && slot == 1 && isMatrix) {
+  if (isParam && matmul && slot == 1 && isMatrix) {
     NamedAttrList list(settings);
     list.set("transpose_rhs", Builder(context).getI64IntegerAttr(0));
     settings = list.getDictionary(context);
-    return weightOf(op, param, matmul.getTransposeRhs());
+    return weightOf(op, slot, value, matmul.getTransposeRhs());
   }
   return readsStrides(op, slot) ? bufferOf(value) : contiguousOf(value);
 }

@@ -28,53 +28,103 @@ Dims FunctionLowering::wholeDims(Value value) const {
   return dims;
 }
 
-std::pair<int64_t, StringAttr> FunctionLowering::division(Value value) const {
+auto FunctionLowering::divisionsOf(Value value) -> Divisions {
+  Divisions found;
   for (auto [axis, size] : llvm::enumerate(getDims(value)))
-    for (const std::string &symbol : size.symbols())
-      if (wholeOf.count(symbol))
-        return {axis, StringAttr::get(context, symbol)};
-  return {-1, StringAttr()};
+    for (const std::string &symbol : size.symbols()) {
+      if (!localSymbols.count(symbol))
+        continue;
+      Operation *inside = func.front().getTerminator();
+      bool isSlice = groupOfPart(inside, symbol) == CommGroup::Tp;
+      Division &division = isSlice ? found.slices : found.rows;
+      if (division.axis < 0)
+        division = {static_cast<int64_t>(axis),
+                    StringAttr::get(context, symbol)};
+    }
+  return found;
 }
 
-void FunctionLowering::declareSymbol(StringRef attribute, SymbolKind kind,
-                                     const std::set<std::string> &used) {
-  auto symbols = func->getAttrOfType<DictionaryAttr>(attribute);
-  if (!symbols)
+void FunctionLowering::checkDivisions(Value value, StringRef what) {
+  unsigned count = 0;
+  for (const DimExpr &size : getDims(value))
+    count += llvm::count_if(size.symbols(), [&](const std::string &symbol) {
+      return localSymbols.count(symbol) > 0;
+    });
+  Divisions divisions = divisionsOf(value);
+  unsigned said = (divisions.rows.axis >= 0) + (divisions.slices.axis >= 0);
+  bool areApart = divisions.rows.axis != divisions.slices.axis;
+  if (count == said && (said < 2 || areApart))
     return;
-  bool isPart = kind == SymbolKind::LocalPart;
-  for (NamedAttribute symbol : symbols) {
-    std::string name = symbol.getName().str();
-    if (!used.count(name))
-      continue;
-    OpBuilder builder = plan.at(PlanBuilder::Symbols);
-    auto text = cast<StringAttr>(symbol.getValue());
-    plan_dialect::SymbolOp::create(
-        builder, func.getLoc(), symbol.getName(),
-        plan_dialect::SymbolKindAttr::get(context, kind), IntegerAttr(),
-        IntegerAttr(), isPart ? text : StringAttr(),
-        isPart ? StringAttr() : text);
-    if (isPart)
-      wholeOf[name] = plan_dialect::parseExpr(text.getValue());
-    else
-      dataSymbols.insert(name);
-  }
+  emitError(value.getLoc())
+      << what << " of " << toString(getDims(value))
+      << " is divided in more ways than a plan can say: by rows and by tensor "
+         "slices, each along a dimension of its own";
+  hasFailed = true;
 }
 
-/// Input symbols where an argument shows their value; local and data symbols
-/// that some size uses.
-void FunctionLowering::declareSymbols() {
-  std::set<std::string> used, declared;
-  auto use = [&](Value value) {
-    for (const DimExpr &size : getDims(value))
-      for (const std::string &symbol : size.symbols())
-        used.insert(symbol);
-  };
-  llvm::for_each(func.getArguments(), use);
-  for (Operation &op : func.front())
-    llvm::for_each(op.getResults(), use);
-  declareSymbol(kLocalSymbols, SymbolKind::LocalPart, used);
-  declareSymbol(kDataSymbols, SymbolKind::Data, used);
+void FunctionLowering::declareSymbol(NamedAttribute symbol, SymbolKind kind) {
+  bool isPart = kind == SymbolKind::LocalPart;
+  auto text = cast<StringAttr>(symbol.getValue());
+  OpBuilder builder = plan.at(PlanBuilder::Symbols);
+  auto op = plan_dialect::SymbolOp::create(
+      builder, func.getLoc(), symbol.getName(),
+      plan_dialect::SymbolKindAttr::get(context, kind), IntegerAttr(),
+      IntegerAttr(), isPart ? text : StringAttr(),
+      isPart ? StringAttr() : text);
+  std::string name = symbol.getName().str();
+  if (!isPart) {
+    dataSymbols.insert(name);
+    return;
+  }
+  op.setGroup(groupOfPart(func.front().getTerminator(), name));
+  wholeOf[name] = plan_dialect::parseExpr(text.getValue());
+  localSymbols.insert(name);
+}
 
+/// Symbols in the sizes of the function, and those that they are parts of or
+/// bound by.
+std::set<std::string> FunctionLowering::usedSymbols() {
+  std::set<std::string> used;
+  SmallVector<std::string> open;
+  auto useAll = [&](const DimExpr &size) {
+    for (const std::string &symbol : size.symbols())
+      if (used.insert(symbol).second)
+        open.push_back(symbol);
+  };
+  auto useSizes = [&](Value value) { llvm::for_each(getDims(value), useAll); };
+  llvm::for_each(func.getArguments(), useSizes);
+  for (Operation &op : func.front())
+    llvm::for_each(op.getResults(), useSizes);
+  while (!open.empty()) {
+    std::string symbol = open.pop_back_val();
+    for (StringRef attribute : {kLocalSymbols, kDataSymbols})
+      if (auto symbols = func->getAttrOfType<DictionaryAttr>(attribute))
+        if (auto text = symbols.getAs<StringAttr>(symbol))
+          useAll(plan_dialect::parseExpr(text.getValue()));
+  }
+  return used;
+}
+
+/// A part of another group's part is a part of what that divides.
+LogicalResult FunctionLowering::resolveWholes() {
+  auto hasParts = [&](const auto &entry) {
+    return llvm::any_of(entry.second.symbols(), [&](const std::string &symbol) {
+      return localSymbols.count(symbol) > 0;
+    });
+  };
+  const std::map<std::string, DimExpr, std::less<>> direct = wholeOf;
+  for (size_t i = 0; llvm::any_of(wholeOf, hasParts); ++i) {
+    if (i == direct.size())
+      return func.emitError("local symbols are parts of each other");
+    for (auto &[name, whole] : wholeOf)
+      whole = whole.substitute(direct);
+  }
+  return success();
+}
+
+/// Where an argument shows their value.
+void FunctionLowering::declareInputSymbols() {
+  std::set<std::string> declared;
   for (BlockArgument argument : func.getArguments())
     for (auto [axis, size] : llvm::enumerate(wholeDims(argument))) {
       std::optional<std::string> symbol = size.symbolName();
@@ -87,6 +137,21 @@ void FunctionLowering::declareSymbols() {
           builder.getI64IntegerAttr(argument.getArgNumber()),
           builder.getI64IntegerAttr(axis), StringAttr(), StringAttr());
     }
+}
+
+LogicalResult FunctionLowering::declareSymbols() {
+  std::set<std::string> used = usedSymbols();
+  for (auto [attribute, kind] :
+       {std::pair(kLocalSymbols, SymbolKind::LocalPart),
+        std::pair(kDataSymbols, SymbolKind::Data)})
+    if (auto symbols = func->getAttrOfType<DictionaryAttr>(attribute))
+      for (NamedAttribute symbol : symbols)
+        if (used.count(symbol.getName().str()))
+          declareSymbol(symbol, kind);
+  if (failed(resolveWholes()))
+    return failure();
+  declareInputSymbols();
+  return success();
 }
 
 /// What the importer relied on; see kConstraints.
@@ -151,16 +216,17 @@ void FunctionLowering::bindState(BlockArgument argument, CacheAppendOp append) {
         func.getResultAttrOfType<StringAttr>(use.getOperandNumber(), kState) ==
             name)
       output = use.getOperandNumber();
-  auto [partAxis, part] = division(argument);
+  auto [rows, slices] = divisionsOf(argument);
   OpBuilder builder = plan.at(PlanBuilder::States);
   Type type = getTensorType(argument).getElementType();
   plan_dialect::StateOp::create(
       builder, append.getLoc(), name.getValue(), type,
       DimsAttr::get(context, wholeDims(append.getResult())), append.getAxis(),
       wholeDims(argument)[append.getAxis()].toString(),
-      static_cast<uint64_t>(partAxis), part,
+      static_cast<uint64_t>(rows.axis), rows.part,
       static_cast<uint64_t>(argument.getArgNumber()),
-      static_cast<uint64_t>(output), static_cast<uint64_t>(-1), StringAttr());
+      static_cast<uint64_t>(output), static_cast<uint64_t>(slices.axis),
+      slices.part);
   stateOf[append] = index;
   BufferSpec spec{BufferKind::State, index, name.str()};
   buffers[argument] = plan.buffer(spec, type, getDims(argument));
@@ -184,13 +250,15 @@ void FunctionLowering::bindInputs() {
                            getDims(argument));
       buffers[argument] = buffer;
     }
-    auto [partAxis, part] = division(argument);
+    checkDivisions(argument, "input '" + name + "'");
+    auto [rows, slices] = divisionsOf(argument);
     OpBuilder builder = plan.at(PlanBuilder::Inputs);
     plan_dialect::InputOp::create(builder, argument.getLoc(), name, type,
                                   DimsAttr::get(context, wholeDims(argument)),
-                                  buffer, static_cast<uint64_t>(partAxis), part,
-                                  static_cast<uint64_t>(state),
-                                  static_cast<uint64_t>(-1), StringAttr());
+                                  buffer, static_cast<uint64_t>(rows.axis),
+                                  rows.part, static_cast<uint64_t>(state),
+                                  static_cast<uint64_t>(slices.axis),
+                                  slices.part);
   }
 }
 
@@ -216,8 +284,8 @@ void FunctionLowering::reserveOutputs() {
   for (OpOperand &returned : terminator->getOpOperands()) {
     Value root = viewedValue(returned.get());
     Operation *producer = root.getDefiningOp();
-    bool isWrittenByStep =
-        producer && !isa<ParamOp, ConstantOp>(producer) && !buffers.count(root);
+    bool isWrittenByStep = producer && !isa<ConstantOp>(producer) &&
+                           !isWeight(root) && !buffers.count(root);
     if (!isWrittenByStep)
       continue;
     unsigned index = returned.getOperandNumber();
@@ -263,13 +331,15 @@ void FunctionLowering::bindOutputs() {
         append && stateOf.count(append) && func.getResultAttr(index, kState);
     int64_t state = isOfState ? stateOf.lookup(append) : -1;
     Value buffer = isOfState ? Value() : outputBuffer(returned, name);
-    auto [partAxis, part] = division(value);
+    checkDivisions(value, "output '" + name + "'");
+    auto [rows, slices] = divisionsOf(value);
     OpBuilder builder = plan.at(PlanBuilder::Outputs);
     plan_dialect::OutputOp::create(builder, terminator->getLoc(), name,
                                    getTensorType(value).getElementType(),
                                    DimsAttr::get(context, wholeDims(value)),
-                                   buffer, static_cast<uint64_t>(partAxis),
-                                   part, static_cast<uint64_t>(state),
-                                   static_cast<uint64_t>(-1), StringAttr());
+                                   buffer, static_cast<uint64_t>(rows.axis),
+                                   rows.part, static_cast<uint64_t>(state),
+                                   static_cast<uint64_t>(slices.axis),
+                                   slices.part);
   }
 }

@@ -10,7 +10,8 @@
 //
 //   reshape, transpose,  a view of its operand's memory where there is one;
 //   slice, broadcast     whoever needs it row by row gets a copy
-//   param                a weight in the layout of the kernel that reads it
+//   param                a weight in the layout of the kernel that reads it;
+//   shard of a param     a weight of which each rank holds its part
 //   constant             bytes in the plan
 //   cache_append         a step that writes new entries into a state in place,
 //                        if past is an argument with `moe.state`; else concat
@@ -50,8 +51,10 @@ struct LowerToPlan : moe::pass::impl::LowerToPlanPassBase<LowerToPlan> {
       return signalPassFailure();
     }
     auto mesh = getOperation()->getAttrOfType<MeshAttr>(kMesh);
-    int64_t numRanks = mesh ? mesh.getDp() * mesh.getEp() * mesh.getTp() : 1;
-    FunctionLowering(functions[0]).run(numRanks);
+    if (!mesh)
+      mesh = MeshAttr::get(&getContext(), 1, 1, 1);
+    if (failed(FunctionLowering(functions[0]).run(mesh)))
+      return signalPassFailure();
     functions[0].erase();
   }
 };
@@ -66,19 +69,31 @@ void FunctionLowering::addStep(Operation *op, StringRef kernel,
   collectNodeNames(op->getLoc(), names);
   SmallVector<Attribute> nodes(names.begin(), names.end());
   auto layer = layerOf.find(op);
+  FailureOr<StringAttr> guard = stepGuard(op, localSymbols);
+  hasFailed |= failed(guard);
+  CommGroup group = stepGroup(op);
   plan_dialect::StepOp::create(
       builder, op->getLoc(), builder.getStringAttr(kernel), inputs, outputs,
       settings && !settings.empty() ? settings : DictionaryAttr(),
-      program.instructions, program.registers, IntegerAttr(),
+      program.instructions, program.registers,
+      dyn_cast_or_null<IntegerAttr>(op->getDiscardableAttr(kStream)),
       DenseI64ArrayAttr(), IntegerAttr(),
       layer == layerOf.end() ? IntegerAttr()
                              : builder.getI64IntegerAttr(layer->second),
       nodes.empty() ? ArrayAttr() : builder.getArrayAttr(nodes),
-      dialect::CommGroupAttr(), StringAttr());
+      group == CommGroup::Rows ? CommGroupAttr()
+                               : CommGroupAttr::get(context, group),
+      guard.value_or(StringAttr()));
+}
+
+DictionaryAttr FunctionLowering::settingsOf(Operation *op) {
+  FailureOr<DictionaryAttr> settings = stepSettings(op);
+  hasFailed |= failed(settings);
+  return settings.value_or(DictionaryAttr::get(context));
 }
 
 void FunctionLowering::lowerAppend(CacheAppendOp op) {
-  DictionaryAttr settings = stepSettings(op);
+  DictionaryAttr settings = settingsOf(op);
   Value past = operandOf(op, 0, op.getPast(), settings);
   Value entries = operandOf(op, 1, op.getNewEntries(), settings);
   SmallVector<Value> inputs = {past, entries};
@@ -90,11 +105,13 @@ void FunctionLowering::lowerAppend(CacheAppendOp op) {
 }
 
 void FunctionLowering::lower(Operation &op) {
-  if (isa<ParamOp, ConstantOp, func::ReturnOp>(op) || lowerToView(&op))
+  bool isNoStep = isa<ParamOp, ConstantOp, func::ReturnOp>(op) ||
+                  isWeight(op.getNumResults() ? op.getResult(0) : Value());
+  if (isNoStep || lowerToView(&op))
     return;
   if (auto append = dyn_cast<CacheAppendOp>(op))
     return lowerAppend(append);
-  DictionaryAttr settings = stepSettings(&op);
+  DictionaryAttr settings = settingsOf(&op);
   ElementwiseProgram program;
   if (auto elementwise = dyn_cast<ElementwiseOp>(op))
     program = elementwiseProgram(elementwise);
@@ -106,8 +123,9 @@ void FunctionLowering::lower(Operation &op) {
   addStep(&op, op.getName().stripDialect(), inputs, outputs, settings, program);
 }
 
-void FunctionLowering::run(int64_t numRanks) {
-  declareSymbols();
+LogicalResult FunctionLowering::run(MeshAttr mesh) {
+  if (failed(declareSymbols()))
+    return failure();
   declareConstraints();
   declareLayers();
   bindInputs();
@@ -115,5 +133,8 @@ void FunctionLowering::run(int64_t numRanks) {
   for (Operation &op : func.front())
     lower(op);
   bindOutputs();
-  plan.finish(func, numRanks);
+  if (hasFailed)
+    return failure();
+  plan.finish(func, mesh);
+  return success();
 }

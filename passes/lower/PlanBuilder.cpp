@@ -100,10 +100,13 @@ Value PlanBuilder::param(const ParamSpec &spec) {
   OpBuilder builder = at(Params);
   SmallVector<Attribute> blocks(spec.blocks.begin(), spec.blocks.end());
   ArrayAttr blocksAttr = builder.getArrayAttr(blocks);
-  // The layer is part of the identity: it says who owns the blocks.
+  // The layer is part of the identity: it says who owns the blocks. So is the
+  // part: a weight that is used whole and in parts has two rows.
+  Attribute part = spec.part ? spec.part : builder.getStringAttr("");
   Attribute key = builder.getArrayAttr(
       {blocksAttr, builder.getStringAttr(spec.layout),
-       builder.getI64IntegerAttr(spec.experts ? spec.layer : -1)});
+       builder.getI64IntegerAttr(spec.experts ? spec.layer : -1),
+       builder.getI64IntegerAttr(spec.partAxis), part});
   Value &known = params[key];
   if (known)
     return known;
@@ -114,19 +117,23 @@ Value PlanBuilder::param(const ParamSpec &spec) {
       builder, loc, name, type.getElementType(), spec.layout, type.getShape(),
       blocksAttr, static_cast<uint64_t>(spec.experts),
       static_cast<uint64_t>(spec.layer), spec.experts > 0,
-      static_cast<uint64_t>(-1), StringAttr());
-  return known = buffer({BufferKind::Param, index, name}, type.getElementType(),
-                        getDims(type));
+      static_cast<uint64_t>(spec.partAxis), spec.part,
+      static_cast<uint64_t>(spec.partUnit));
+  return known =
+             buffer({BufferKind::Param, index, name}, type.getElementType(),
+                    spec.localDims.empty() ? getDims(type) : spec.localDims);
 }
 
 //===----------------------------------------------------------------------===//
 // The program
 //===----------------------------------------------------------------------===//
 
-ProgramOp PlanBuilder::finish(Operation *anchor, int64_t numRanks) {
+ProgramOp PlanBuilder::finish(Operation *anchor, MeshAttr mesh) {
   OpBuilder builder(anchor);
-  auto program = ProgramOp::create(builder, loc, StringAttr(),
-                                   static_cast<uint64_t>(numRanks));
+  int64_t dp = mesh.getDp(), tp = mesh.getTp();
+  auto program = ProgramOp::create(
+      builder, loc, StringAttr(), static_cast<uint64_t>(dp * mesh.getEp() * tp),
+      static_cast<uint64_t>(dp), static_cast<uint64_t>(tp));
   Block &body = program.getBody().emplaceBlock();
   for (std::unique_ptr<Block> &table : tables)
     body.getOperations().splice(body.end(), table->getOperations());

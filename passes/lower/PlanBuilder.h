@@ -34,13 +34,19 @@ struct BufferSpec {
   std::string name;
 };
 
-/// A weight: one block, or one for each of `experts`.
+/// A weight: one block, or one for each of `experts`; a rank may hold a part
+/// of each along `partAxis` (Param in Plan.fbs).
 struct ParamSpec {
   std::string name;
   llvm::SmallVector<dialect::ParamAttr> blocks;
   std::string layout;
   int64_t experts = 0;
   int64_t layer = -1;
+  int64_t partAxis = -1;
+  mlir::StringAttr part;
+  int64_t partUnit = 1;
+  /// Of what a rank holds, where it is not all of a block.
+  dialect::Dims localDims;
 };
 
 class PlanBuilder {
@@ -80,7 +86,8 @@ public:
   mlir::Value param(const ParamSpec &spec);
 
   /// The program with all tables, before `anchor`.
-  plan_dialect::ProgramOp finish(mlir::Operation *anchor, int64_t numRanks);
+  plan_dialect::ProgramOp finish(mlir::Operation *anchor,
+                                 dialect::MeshAttr mesh);
 
 private:
   std::string uniqueParamName(llvm::StringRef name);

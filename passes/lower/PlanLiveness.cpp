@@ -7,16 +7,19 @@
 //
 // Sets `first_step` and `last_step` of each arena buffer from the first step
 // that writes it to the last that reads it; what is done to a view is done to
-// its base. Buffers that no step uses are removed.
+// its base. A step of stream 1 uses its buffers until a step of stream 0 waits
+// for it, or to the end. Buffers that no step uses are removed.
 //
-// Before: a plan.program whose steps are in their final order. After: arena
-// buffers that are no views have a lifetime; the arena is solved from these.
+// Before: a plan.program whose steps are in their final order and have their
+// events. After: arena buffers that are no views have a lifetime; the arena is
+// solved from these.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/Passes.h"
 
 #include "dialect/plan/PlanDialect.h"
+#include "passes/lower/StreamOrder.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -40,19 +43,19 @@ static BufferOp rootOf(Value value) {
 
 static void setLifetimes(ProgramOp program) {
   Builder builder(program.getContext());
-  int64_t number = 0;
-  for (auto step : program.getBody().getOps<StepOp>()) {
+  SmallVector<StepOp> steps(program.getBody().getOps<StepOp>());
+  SmallVector<int64_t> joins = pass::joinsOf(steps);
+  for (auto [number, step] : llvm::enumerate(steps))
     for (Value operand : step->getOperands()) {
       BufferOp buffer = rootOf(operand);
       if (!buffer || buffer.getKind() != BufferKind::Arena)
         continue;
-      IntegerAttr now = builder.getI64IntegerAttr(number);
       if (static_cast<int64_t>(buffer.getFirstStep()) < 0)
-        buffer.setFirstStepAttr(now);
-      buffer.setLastStepAttr(now);
+        buffer.setFirstStepAttr(builder.getI64IntegerAttr(number));
+      auto last =
+          std::max(static_cast<int64_t>(buffer.getLastStep()), joins[number]);
+      buffer.setLastStepAttr(builder.getI64IntegerAttr(last));
     }
-    ++number;
-  }
 }
 
 static void eraseUnused(ProgramOp program) {

@@ -51,7 +51,15 @@ template <typename EnumAttrT> static StringAttr keyword(EnumAttrT attr) {
   return StringAttr::get(attr.getContext(), stringifyEnum(attr.getValue()));
 }
 
-/// Null for what a step does not say.
+/// What layer, step and buffers say.
+static bool isSaidElsewhere(Operation *op, NamedAttribute attr) {
+  if (isa<PlacementAttr, CommGroupAttr>(attr.getValue()))
+    return true;
+  return attr.getName() == "operandSegmentSizes" ||
+         (isa<CacheAppendOp>(op) && attr.getName() == "state");
+}
+
+/// Null for an attribute of a kind that settings do not have.
 static Attribute convertSetting(Attribute attr) {
   MLIRContext *context = attr.getContext();
   auto number = [&](int64_t value) {
@@ -69,20 +77,62 @@ static Attribute convertSetting(Attribute attr) {
             ArgReduceKindAttr, ScatterKindAttr, PadModeAttr, NormKindAttr,
             ActivationAttr, GatingAttr, RouterScoreAttr, GroupScoreAttr,
             MixWeightAttr, NormalizeAttr, DropPolicyAttr, MixKindAttr,
-            CollectiveReduceAttr, ExchangeFormAttr>([](auto e) { return keyword(e); })
+            CollectiveReduceAttr, ExchangeFormAttr>(
+          [](auto e) { return keyword(e); })
       .Default([](Attribute) { return Attribute(); });
 }
 
-DictionaryAttr moe::pass::stepSettings(Operation *op) {
+FailureOr<DictionaryAttr> moe::pass::stepSettings(Operation *op) {
   NamedAttrList settings;
   for (NamedAttribute attr : op->getAttrs()) {
-    bool isOfBuffers = isa<CacheAppendOp>(op) && attr.getName() == "state";
-    if (isOfBuffers || attr.getName() == "operandSegmentSizes")
+    // Attributes of the operation have no dialect in their name.
+    if (attr.getNameDialect() || isSaidElsewhere(op, attr))
       continue;
-    if (Attribute value = convertSetting(attr.getValue()))
-      settings.append(attr.getName(), value);
+    Attribute value = convertSetting(attr.getValue());
+    if (!value)
+      return op->emitOpError()
+             << "has attribute '" << attr.getName().getValue()
+             << "' = " << attr.getValue() << ", which a step cannot say";
+    settings.append(attr.getName(), value);
   }
   return settings.getDictionary(op->getContext());
+}
+
+//===----------------------------------------------------------------------===//
+// Ranks and guards
+//===----------------------------------------------------------------------===//
+
+CommGroup moe::pass::stepGroup(Operation *op) {
+  return llvm::TypeSwitch<Operation *, CommGroup>(op)
+      .Case<ShardOp, AllGatherOp, ReduceScatterOp>(
+          [](auto op) { return groupOfPart(op, op.getPart()); })
+      .Case([](GatherOp op) {
+        return op.getPart() ? groupOfPart(op, *op.getPart()) : CommGroup::Rows;
+      })
+      .Case([](AllReduceOp op) { return op.getGroup(); })
+      .Case<AllToAllOp, AllToAllBackOp>(
+          [](auto op) { return op.getPlacement().getGroup(); })
+      .Case([](ExpertsOp op) {
+        return op.getPlacement() ? op.getPlacement()->getGroup()
+                                 : CommGroup::Rows;
+      })
+      .Default([](Operation *) { return CommGroup::Rows; });
+}
+
+FailureOr<StringAttr>
+moe::pass::stepGuard(Operation *op, const std::set<std::string> &localSymbols) {
+  Attribute attr = op->getDiscardableAttr(kGuard);
+  if (!attr)
+    return StringAttr();
+  auto guard = dyn_cast<DimsAttr>(attr);
+  if (!guard || guard.size() != 1)
+    return op->emitOpError()
+           << "has guard " << attr << ", expected #moe.dims of one expression";
+  for (const std::string &symbol : guard.getDim(0).symbols())
+    if (localSymbols.count(symbol))
+      return op->emitOpError() << "is guarded by '" << symbol
+                               << "', of which ranks have their own values";
+  return guard.getExprs()[0];
 }
 
 //===----------------------------------------------------------------------===//

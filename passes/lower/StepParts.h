@@ -10,15 +10,28 @@
 
 #include "dialect/moe/MoeOps.h"
 
+#include <set>
+#include <string>
+
 namespace moe::pass {
 
 /// Operands as the .td lists them, null where an optional one is absent.
 llvm::SmallVector<mlir::Value> operandSlots(mlir::Operation *op);
 
 /// The attributes of `op` as settings of a step: booleans as 0 and 1, enums as
-/// their keyword. Placements and names of states are left out: layer and buffer
-/// say them.
-mlir::DictionaryAttr stepSettings(mlir::Operation *op);
+/// their keyword. Placements, groups and names of states are left out: layer,
+/// step and buffer say them; so are those that passes have put on it, such as
+/// `moe.stream`. An attribute of a kind that plans do not have is an error.
+llvm::FailureOr<mlir::DictionaryAttr> stepSettings(mlir::Operation *op);
+
+/// The ranks that take part in `op`, or of which one has the part that it
+/// reads.
+dialect::CommGroup stepGroup(mlir::Operation *op);
+
+/// The expression in `moe.guard`, null if there is none; an error if it has
+/// symbols of `localSymbols`, of which ranks have their own values.
+llvm::FailureOr<mlir::StringAttr>
+stepGuard(mlir::Operation *op, const std::set<std::string> &localSymbols);
 
 /// The program of an elementwise operation.
 struct ElementwiseProgram {

@@ -15,14 +15,18 @@
 
 namespace moe {
 
-/// True for steps that talk to other ranks. All ranks of a group must reach
-/// them in the same order.
-inline bool isCollective(const plan::StepT &step) {
+/// True for kernels that talk to other ranks. All ranks of a group must reach
+/// their steps in the same order.
+inline bool isCollectiveKernel(std::string_view kernel) {
   static constexpr std::string_view kNames[] = {"all_gather", "all_reduce",
                                                 "reduce_scatter", "all_to_all",
                                                 "all_to_all_back"};
-  return std::find(std::begin(kNames), std::end(kNames), step.kernel) !=
+  return std::find(std::begin(kNames), std::end(kNames), kernel) !=
          std::end(kNames);
+}
+
+inline bool isCollective(const plan::StepT &step) {
+  return isCollectiveKernel(step.kernel);
 }
 
 /// True for steps that look up in their layer's placement which experts this
