@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/ChromeTrace.h"
+#include "runtime/exec/Executable.h"
 #include "runtime/io/Json.h"
 
 using namespace moe;
@@ -14,19 +15,24 @@ using Json = nlohmann::ordered_json;
 std::string moe::chromeTrace(const Model &model,
                              std::span<const StepTime> times) {
   Json events = Json::array();
-  for (int rank = 0; rank < model.numRanks(); ++rank)
+  int numStreams = model.executable()->numStreams();
+  for (int track = 0; track < model.numRanks() * numStreams; ++track) {
+    std::string name = "rank " + std::to_string(track / numStreams);
+    if (numStreams > 1)
+      name += ", stream " + std::to_string(track % numStreams);
     events.push_back({{"ph", "M"},
                       {"name", "thread_name"},
                       {"pid", 0},
-                      {"tid", rank},
-                      {"args", {{"name", "rank " + std::to_string(rank)}}}});
+                      {"tid", track},
+                      {"args", {{"name", name}}}});
+  }
   // The format counts in microseconds.
   for (const StepTime &time : times)
     events.push_back(
         {{"ph", "X"},
          {"name", model.stepKernel(time.step)},
          {"pid", 0},
-         {"tid", time.rank},
+         {"tid", time.rank * numStreams + time.stream},
          {"ts", time.begin / 1e3},
          {"dur", (time.end - time.begin) / 1e3},
          {"args",

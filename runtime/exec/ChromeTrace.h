@@ -12,9 +12,10 @@
 
 namespace moe {
 
-/// The steps of a run as trace events in JSON: one track for each rank, each
-/// event named after the step's kernel, with the number of the step and the
-/// ONNX nodes it came from. Opens in chrome://tracing and Perfetto.
+/// The steps of a run as trace events in JSON: one track for each rank and
+/// stream, each event named after the step's kernel, with the number of the
+/// step and the ONNX nodes it came from. Opens in chrome://tracing and
+/// Perfetto.
 std::string chromeTrace(const Model &model, std::span<const StepTime> times);
 
 } // namespace moe

@@ -33,6 +33,12 @@ Context::~Context() = default;
 
 StatusOr<std::unique_ptr<Context>>
 Context::create(std::shared_ptr<Model> model, const ContextOptions &options) {
+  return create(std::move(model), options, nullptr);
+}
+
+StatusOr<std::unique_ptr<Context>>
+Context::create(std::shared_ptr<Model> model, const ContextOptions &options,
+                std::unique_ptr<Communicators> comms) {
   if (options.device != "cpu")
     return Status(StatusCode::Usage,
                   "unknown device '" + options.device + "', expected 'cpu'");
@@ -40,7 +46,8 @@ Context::create(std::shared_ptr<Model> model, const ContextOptions &options) {
     return Status(StatusCode::Usage,
                   std::to_string(options.numThreads) + " threads");
   return guarded([&]() -> StatusOr<std::unique_ptr<Context>> {
-    auto impl = std::make_unique<Impl>(std::move(model), options);
+    auto impl =
+        std::make_unique<Impl>(std::move(model), options, std::move(comms));
     MOE_RETURN_IF_ERROR(impl->start());
     return std::unique_ptr<Context>(new Context(std::move(impl)));
   });
@@ -87,7 +94,7 @@ int Context::numThreads() const {
 }
 
 Counters Context::counters(int rank) const {
-  Counters counters = impl->comms[rank]->counters();
+  Counters counters = impl->comms->of(rank).world().counters();
   Counters weights = impl->executable->weightCounters(rank);
   counters.weightBytes = weights.weightBytes;
   counters.expertWeightBytes = weights.expertWeightBytes;
@@ -95,8 +102,8 @@ Counters Context::counters(int rank) const {
 }
 
 void Context::resetCounters() {
-  for (auto &comm : impl->comms)
-    comm->counters() = Counters();
+  for (int rank = 0; rank < impl->comms->numRanks(); ++rank)
+    impl->comms->of(rank).world().counters() = Counters();
 }
 
 std::vector<StepTime> Context::stepTimes() const {
@@ -119,32 +126,54 @@ uint64_t Context::reservedBytes() const {
 //===----------------------------------------------------------------------===//
 
 Context::Impl::Impl(std::shared_ptr<Model> shared,
-                    const ContextOptions &options)
+                    const ContextOptions &options,
+                    std::unique_ptr<Communicators> givenComms)
     : model(std::move(shared)), executable(model->executable()),
       program(*executable->program), options(options),
-      device(createCpuDevice()), maxima(executable->program),
-      keptDims(program.states.size()), keptLengths(program.states.size()),
-      values(program.symbols.size()), shapes(program.inputs.size()),
-      inputMemory(program.inputs.size()), outputs(program.outputs.size()),
-      outputMemory(program.outputs.size()) {
+      device(createCpuDevice()), comms(std::move(givenComms)),
+      maxima(executable->program), keptDims(program.states.size()),
+      keptLengths(program.states.size()), values(program.symbols.size()),
+      shapes(program.inputs.size()), inputMemory(program.inputs.size()),
+      outputs(program.outputs.size()), outputMemory(program.outputs.size()) {
   for (size_t i = 0; i < program.inputs.size(); ++i)
     inputIndex[program.inputs[i]->name] = static_cast<int>(i);
   if (this->options.memoryLimit == 0)
     this->options.memoryLimit = machineBytes();
 }
 
-Status Context::Impl::start() {
+Status Context::Impl::createRunners() {
   int numRanks = executable->numRanks();
   int total = options.numThreads;
   if (total == 0)
     total = std::max(1u, std::thread::hardware_concurrency());
+  int numCores = static_cast<int>(std::thread::hardware_concurrency());
+  StreamCores cores{/*forThread=*/std::max(total, numRanks) + numRanks <=
+                        numCores,
+                    /*forOwner=*/2 * numRanks <= numCores};
   for (int rank = 0; rank < numRanks; ++rank) {
     PartRange part = partOf(total, total, rank, numRanks);
     int share = std::max<int>(1, static_cast<int>(part.end - part.begin));
-    runners.push_back(std::make_unique<RankRunner>(executable, rank, share));
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<RankRunner> runner,
+                         RankRunner::create(executable, rank, share, cores));
+    runners.push_back(std::move(runner));
   }
-  comms = createThreadCommunicators(numRanks, options.timeout);
+  return Status::ok();
+}
+
+Status Context::Impl::start() {
+  int numRanks = executable->numRanks();
+  MOE_RETURN_IF_ERROR(createRunners());
   MOE_ASSIGN_OR_RETURN(threads, RankThreads::create(numRanks));
+  if (!comms)
+    comms = createThreadRanks(numRanks, options.timeout);
+  return connect();
+}
+
+Status Context::Impl::connect() {
+  if (isConnected)
+    return Status::ok();
+  MOE_RETURN_IF_ERROR(comms->connect(*executable, *threads));
+  isConnected = true;
   return Status::ok();
 }
 
@@ -154,16 +183,18 @@ void Context::Impl::stopRun(int rank, const Status &why) {
     return;
   firstError = why;
   stop.store(true);
-  comms[rank]->abort(why);
+  comms->of(rank).world().abort(why);
 }
 
 Status Context::Impl::runRanks(const RunOptions &runOptions) {
+  MOE_RETURN_IF_ERROR(connect());
   RunRequest request;
   request.symbols = values;
   request.inputs = inputMemory;
   request.outputs = outputMemory;
   request.stop = &stop;
   request.timeSteps = runOptions.timeSteps;
+  request.fail = [this](int rank, const Status &why) { stopRun(rank, why); };
   {
     std::lock_guard lock(runMutex);
     firstError = Status::ok();
@@ -173,20 +204,17 @@ Status Context::Impl::runRanks(const RunOptions &runOptions) {
   request.begin = std::chrono::steady_clock::now();
   threads->run([&](int rank) {
     Status status =
-        guarded([&] { return runners[rank]->run(request, *comms[rank]); });
+        guarded([&] { return runners[rank]->run(request, comms->of(rank)); });
     if (!status.isOk())
       stopRun(rank, status);
   });
-  std::lock_guard lock(runMutex);
-  isRunning = false;
-  if (firstError.isOk())
-    return Status::ok();
-  // Communicators that have failed stay failed.
-  auto fresh =
-      createThreadCommunicators(executable->numRanks(), options.timeout);
-  for (size_t rank = 0; rank < fresh.size(); ++rank)
-    fresh[rank]->counters() = comms[rank]->counters();
-  comms = std::move(fresh);
+  {
+    std::lock_guard lock(runMutex);
+    isRunning = false;
+    if (firstError.isOk())
+      return Status::ok();
+  }
+  isConnected = false;
   return firstError;
 }
 

@@ -10,6 +10,7 @@
 
 #include "moe/Session.h"
 #include "runtime/exec/Maxima.h"
+#include "runtime/exec/RankComms.h"
 #include "runtime/exec/RankRunner.h"
 #include "runtime/exec/RankThreads.h"
 #include "runtime/exec/ShapeSolver.h"
@@ -17,7 +18,9 @@
 namespace moe {
 
 struct Context::Impl {
-  Impl(std::shared_ptr<Model> model, const ContextOptions &options);
+  /// `comms`: how ranks talk to each other; null: as threads.
+  Impl(std::shared_ptr<Model> model, const ContextOptions &options,
+       std::unique_ptr<Communicators> comms);
 
   /// An output port in the present run.
   struct OutputSlot {
@@ -26,6 +29,9 @@ struct Context::Impl {
   };
 
   Status start();
+  Status createRunners();
+  /// Connects the ranks if they are not, or not any more after a failure.
+  Status connect();
   Status prepare(const std::map<std::string, int64_t> &given);
   StatusOr<std::span<const Output>> run(std::span<const Input> inputs,
                                         const RunOptions &runOptions);
@@ -59,7 +65,8 @@ struct Context::Impl {
   ContextOptions options;
   std::unique_ptr<Device> device;
   std::vector<std::unique_ptr<RankRunner>> runners;
-  std::vector<std::unique_ptr<Communicator>> comms;
+  std::unique_ptr<Communicators> comms;
+  bool isConnected = false;
   std::unique_ptr<RankThreads> threads;
 
   Maxima maxima;

@@ -130,7 +130,7 @@ Status Context::Impl::boundOtherSymbols() {
                          executable->exprs.evaluate(
                              isLocal ? symbol.whole : symbol.bound, values));
     if (isLocal)
-      values[i] = partBegin(values[i], 1, executable->numRanks());
+      values[i] = partBegin(values[i], 1, executable->numPartsOf(i));
   }
   return Status::ok();
 }

@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/Executable.h"
+#include "runtime/exec/Parts.h"
+#include "runtime/plan/StepKinds.h"
 #include "runtime/support/ThreadPool.h"
 
 #include <algorithm>
@@ -22,6 +24,7 @@ Executable::create(std::shared_ptr<const plan::ProgramT> program,
                    const KernelRegistry &registry, WeightLoader loadWeights) {
   auto result = std::make_shared<Executable>();
   result->program = std::move(program);
+  result->mesh = Mesh::of(*result->program);
   result->loader = std::move(loadWeights);
   std::vector<std::string> names;
   for (const auto &symbol : result->program->symbols)
@@ -36,6 +39,7 @@ Executable::create(std::shared_ptr<const plan::ProgramT> program,
   result->findDataSymbols();
   MOE_RETURN_IF_ERROR(result->resolvePorts());
   result->resolveSymbols();
+  MOE_RETURN_IF_ERROR(result->scheduleStreams());
   MOE_RETURN_IF_ERROR(result->createKernels(registry));
   MOE_RETURN_IF_ERROR(result->chooseLayouts(registry));
   return result;
@@ -50,15 +54,12 @@ Storage Executable::storageOf(int root, int rank) const {
     const plan::PortT &port = *program->inputs[buffer.index];
     if (port.state >= 0)
       return Storage::State;
-    // A part along an inner axis is not contiguous in the caller's array.
-    return port.part_axis > 0 ? Storage::Arena : Storage::Input;
+    return isScattered(port) ? Storage::Arena : Storage::Input;
   }
   case plan::BufferKind_Output: {
     const plan::PortT &port = *program->outputs[buffer.index];
-    bool isWhole = port.part_axis < 0;
-    if (port.part_axis > 0 || (isWhole && rank != 0))
-      return Storage::Arena;
-    return Storage::Output;
+    bool isInPlace = !isScattered(port) && isWriter(port, rank);
+    return isInPlace ? Storage::Output : Storage::Arena;
   }
   case plan::BufferKind_Param:
     return Storage::Param;
@@ -112,6 +113,12 @@ void Executable::resolveStep(int index) {
   info.firstOutput = operands.size();
   info.numOutputs = step.outputs.size();
   operands.insert(operands.end(), step.outputs.begin(), step.outputs.end());
+  info.guard = step.guard;
+  info.nodeSize = static_cast<int>(nodeSizeOf(step));
+  if (step.stream == 1) {
+    info.sideIndex = static_cast<int>(sideSteps.size());
+    sideSteps.push_back(index);
+  }
   for (uint32_t slot = info.firstInput; slot < operands.size(); ++slot) {
     if (operands[slot] < 0)
       continue;
@@ -120,12 +127,21 @@ void Executable::resolveStep(int index) {
   }
 }
 
-// A part is a part of input symbols; a bound may use both.
+// A part is a part of input symbols, or of such parts; a bound may use all.
 void Executable::orderSymbols() {
-  for (plan::SymbolKind kind :
-       {plan::SymbolKind_LocalPart, plan::SymbolKind_Data})
+  enum { Part, PartOfPart, Bound };
+  auto stageOf = [&](const plan::SymbolT &symbol) {
+    if (symbol.kind == plan::SymbolKind_Data)
+      return Bound;
+    for (uint32_t used : exprs.symbolsIn(symbol.whole))
+      if (program->symbols[used]->kind == plan::SymbolKind_LocalPart)
+        return PartOfPart;
+    return Part;
+  };
+  for (auto stage : {Part, PartOfPart, Bound})
     for (size_t i = 0; i < program->symbols.size(); ++i)
-      if (program->symbols[i]->kind == kind)
+      if (program->symbols[i]->kind != plan::SymbolKind_Input &&
+          stageOf(*program->symbols[i]) == stage)
         derivedSymbols.push_back(i);
 }
 
@@ -158,7 +174,7 @@ Status Executable::resolvePorts() {
         buffer.kind != plan::BufferKind_Input)
       return badPlan("input \"" + port.name + "\" is not its buffer's port");
     noteUse(port.buffer, -1);
-    if (port.part_axis > 0 && port.state < 0)
+    if (isScattered(port) && port.state < 0)
       copiesIn.push_back({static_cast<int>(i), port.buffer});
   }
   for (size_t i = 0; i < program->outputs.size(); ++i) {
@@ -170,14 +186,14 @@ Status Executable::resolvePorts() {
     for (uint32_t dim : port.dims)
       for (uint32_t symbol : exprs.symbolsIn(dim))
         if (program->symbols[symbol]->kind == plan::SymbolKind_Data &&
-            port.part_axis >= 0)
+            (port.part_axis >= 0 || port.slice_axis >= 0))
           return Status(StatusCode::Unsupported,
                         "output \"" + port.name +
                             "\" has a data dependent size and is divided");
     const plan::BufferT &buffer = *program->buffers[port.buffer];
     bool isOwn = buffer.base < 0 && buffer.kind == plan::BufferKind_Output &&
                  buffer.index == static_cast<int>(i);
-    if (isOwn && port.part_axis <= 0)
+    if (isOwn && !isScattered(port))
       continue;
     copiesOut.push_back({static_cast<int>(i), port.buffer});
     noteUse(port.buffer, numSteps());
@@ -222,7 +238,8 @@ Status Executable::createKernels(const KernelRegistry &registry) {
       const plan::LayerT *layer =
           info.layer < 0 ? nullptr : program->layers[info.layer].get();
       StatusOr<std::unique_ptr<Kernel>> kernel =
-          registry.create({info, layer, rank, numRanks()});
+          registry.create({info, layer, mesh.placeOf(rank, info.group),
+                           mesh.sizeOf(info.group)});
       if (!kernel.isOk())
         return kernel.status().at(describeStep(step));
       kernels[rank].push_back(*std::move(kernel));
@@ -280,6 +297,25 @@ Status Executable::chooseLayouts(const KernelRegistry &registry) {
     layouts.push_back(keeps ? param.layout : common.front());
   }
   return Status::ok();
+}
+
+TensorView Executable::paramView(int rank, int index) const {
+  const plan::ParamT &param = *program->params[index];
+  TensorView view;
+  view.dtype = static_cast<DType>(param.dtype);
+  view.layout = layouts[index];
+  view.rank = static_cast<int>(param.dims.size());
+  std::copy_n(param.dims.begin(), view.rank, view.dims);
+  if (param.experts == 0 && param.part_axis >= 0) {
+    // A constant that divides the dimension.
+    uint32_t whole = program->symbols[param.part]->whole;
+    int64_t &dim = view.dims[param.part_axis];
+    PartRange part = partOf(dim, *exprs.evaluate(whole, {}),
+                            placeOf(rank, param.part), numPartsOf(param.part));
+    dim = part.end - part.begin;
+  }
+  view.setContiguous();
+  return view;
 }
 
 Status Executable::loadWeights() {

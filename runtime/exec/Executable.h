@@ -12,6 +12,10 @@
 // bytes of their root. Where a root lives depends on the rank, for an output
 // that every rank computes is the caller's array on rank 0 only.
 //
+// Steps of stream 1 run beside those of stream 0. What has to wait for what is
+// known here already: a step tells how many of stream 1 must have ended before
+// it begins.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_RUNTIME_EXEC_EXECUTABLE_H
@@ -20,6 +24,7 @@
 #include "runtime/exec/ExprTable.h"
 #include "runtime/kernels/Kernel.h"
 #include "runtime/params/WeightStore.h"
+#include "runtime/plan/Mesh.h"
 #include "runtime/plan/Plan_generated.h"
 
 #include <climits>
@@ -43,7 +48,8 @@ struct BufferInfo {
   DType dtype = DType::F32;
   size_t elementBytes = 4;
   /// Roots: steps between which the bytes are needed, here and in views; step
-  /// -1 is before the first one, step numSteps after the last one.
+  /// -1 is before the first one, step numSteps after the last one. A step of
+  /// stream 1 needs them until one of stream 0 has waited for it.
   int firstUse = INT_MAX;
   int lastUse = -1;
   /// Symbols in its sizes and in those of the buffers below, ascending.
@@ -57,6 +63,14 @@ struct StepInfo {
   uint32_t firstOutput = 0, numOutputs = 0;
   /// Data symbols that occur first in this step's outputs.
   std::vector<uint32_t> dataSymbols;
+  /// Its place in Executable::sideSteps, or -1 for a step of stream 0.
+  int sideIndex = -1;
+  /// So many of the side steps must have ended before it begins.
+  int numJoined = 0;
+  /// The expression that must not be zero, or -1.
+  int guard = -1;
+  /// Ranks in a node of an exchange of two stages, or 0.
+  int nodeSize = 0;
 };
 
 /// Copies between a port and a buffer before or after the steps.
@@ -87,7 +101,27 @@ public:
 
   int numRanks() const { return static_cast<int>(program->num_ranks); }
   int numSteps() const { return static_cast<int>(program->steps.size()); }
+  int numStreams() const { return static_cast<int>(program->num_streams); }
+  /// The group that divides a LocalPart symbol: its size, a rank's place in it.
+  int numPartsOf(int symbol) const {
+    return mesh.sizeOf(program->symbols[symbol]->group);
+  }
+  int placeOf(int rank, int symbol) const {
+    return mesh.placeOf(rank, program->symbols[symbol]->group);
+  }
   Storage storageOf(int root, int rank) const;
+  /// True if a rank's part of a port does not lie in one piece.
+  static bool isScattered(const plan::PortT &port) {
+    return port.part_axis > 0 || port.slice_axis >= 0;
+  }
+  /// Of ranks that have the same part of an output, one writes it.
+  bool isWriter(const plan::PortT &port, int rank) const {
+    return (port.part_axis >= 0 || mesh.placeOf(rank, plan::Group_Rows) == 0) &&
+           (port.slice_axis >= 0 || mesh.placeOf(rank, plan::Group_Tp) == 0);
+  }
+  /// Shape and layout of what a rank holds of a parameter (of experts: the
+  /// shape of a whole one), without data.
+  TensorView paramView(int rank, int param) const;
   const Kernel &kernel(int rank, int step) const {
     return *kernels[rank][step];
   }
@@ -108,6 +142,7 @@ public:
   int numRepacked() const;
 
   std::shared_ptr<const plan::ProgramT> program;
+  Mesh mesh;
   ExprTable exprs;
   std::vector<BufferInfo> buffers;
   /// Buffers, bases before views.
@@ -116,6 +151,8 @@ public:
   std::vector<int> derivedSymbols;
   std::vector<SymbolInfo> symbols;
   std::vector<StepInfo> steps;
+  /// The steps of stream 1.
+  std::vector<int> sideSteps;
   /// Buffers of all operands of all steps, -1 for an absent one.
   std::vector<int32_t> operands;
   /// Caller's arrays that are copied to the arena and back.
@@ -127,6 +164,9 @@ private:
   void noteUse(int buffer, int step);
   void orderSymbols();
   void findDataSymbols();
+  Status scheduleStreams();
+  Status waitForSizes(int step, std::span<const int> definedBy);
+  void extendLifetimes();
   Status resolvePorts();
   void resolveSymbols();
   Status createKernels(const KernelRegistry &registry);

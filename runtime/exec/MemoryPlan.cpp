@@ -6,26 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/MemoryPlan.h"
+#include "runtime/exec/Parts.h"
 #include "runtime/support/ArenaSolver.h"
 #include "runtime/support/CheckedMath.h"
 
 #include <algorithm>
 
 using namespace moe;
-
-int64_t moe::partBegin(int64_t whole, int rank, int numRanks) {
-  return static_cast<int64_t>(static_cast<__int128>(whole) * rank / numRanks);
-}
-
-PartRange moe::partOf(int64_t size, int64_t whole, int rank, int numRanks) {
-  if (whole <= 0)
-    return {};
-  auto begin = [&](int r) {
-    return static_cast<int64_t>(
-        static_cast<__int128>(partBegin(whole, r, numRanks)) * size / whole);
-  };
-  return {begin(rank), begin(rank + 1)};
-}
 
 uint64_t MemoryPlan::totalBytes() const {
   uint64_t total = arenaBytes;
@@ -34,6 +21,7 @@ uint64_t MemoryPlan::totalBytes() const {
       total = UINT64_MAX;
   };
   add(workspaceBytes);
+  add(sideWorkspaceBytes);
   for (const StatePlan &state : states)
     add(state.bytes);
   return total;
@@ -65,9 +53,8 @@ private:
   StatusOr<int64_t> bound(uint32_t expr) const {
     return executable.exprs.upperBound(expr, maxima);
   }
-  int64_t largestPart(int64_t whole) const {
-    return whole / executable.numRanks() + (whole % executable.numRanks() != 0);
-  }
+  /// Divides a dimension by a symbol's ranks.
+  Status divide(const plan::StateT &state, int symbol, int64_t &dim) const;
 
   const Executable &executable;
   const plan::ProgramT &program;
@@ -84,7 +71,7 @@ Status Planner::findMaxima(std::span<const int64_t> inputMaxima) {
     bool isLocal = symbol.kind == plan::SymbolKind_LocalPart;
     MOE_ASSIGN_OR_RETURN(int64_t value,
                          bound(isLocal ? symbol.whole : symbol.bound));
-    maxima[i] = isLocal ? largestPart(value) : value;
+    maxima[i] = isLocal ? largestPart(value, executable.numPartsOf(i)) : value;
   }
   return Status::ok();
 }
@@ -131,6 +118,20 @@ Status Planner::planArena() {
   return Status::ok();
 }
 
+Status Planner::divide(const plan::StateT &state, int symbol,
+                       int64_t &dim) const {
+  MOE_ASSIGN_OR_RETURN(int64_t whole, bound(program.symbols[symbol]->whole));
+  std::optional<int64_t> part = 0;
+  if (whole > 0)
+    part = checkedMul(dim / whole + (dim % whole != 0),
+                      largestPart(whole, executable.numPartsOf(symbol)));
+  if (!part)
+    return Status(StatusCode::OutOfMemory,
+                  "state \"" + state.name + "\" overflows 64 bits");
+  dim = *part;
+  return Status::ok();
+}
+
 Status Planner::planStates() {
   for (const auto &state : program.states) {
     std::vector<int64_t> dims;
@@ -140,18 +141,11 @@ Status Planner::planStates() {
     }
     StatePlan plan;
     plan.capacity = dims[state->axis];
-    if (state->part_axis >= 0) {
-      MOE_ASSIGN_OR_RETURN(int64_t whole,
-                           bound(program.symbols[state->part]->whole));
-      int64_t &dim = dims[state->part_axis];
-      std::optional<int64_t> part = 0;
-      if (whole > 0)
-        part = checkedMul(dim / whole + (dim % whole != 0), largestPart(whole));
-      if (!part)
-        return Status(StatusCode::OutOfMemory,
-                      "state \"" + state->name + "\" overflows 64 bits");
-      dim = *part;
-    }
+    if (state->part_axis >= 0)
+      MOE_RETURN_IF_ERROR(divide(*state, state->part, dims[state->part_axis]));
+    if (state->slice_axis >= 0)
+      MOE_RETURN_IF_ERROR(
+          divide(*state, state->slice_part, dims[state->slice_axis]));
     std::optional<uint64_t> bytes =
         checkedProduct(dims, dtypeSize(static_cast<DType>(state->dtype)));
     if (!bytes || *bytes > INT64_MAX)
@@ -170,16 +164,12 @@ StatusOr<TensorView> Planner::largestView(int index) const {
     return view;
   }
   const plan::BufferT &buffer = *program.buffers[index];
+  if (buffer.base < 0 && buffer.kind == plan::BufferKind_Param)
+    return executable.paramView(rank, buffer.index);
   view.dtype = executable.buffers[index].dtype;
   view.rank = static_cast<int>(buffer.dims.size());
   for (int i = 0; i < view.rank; ++i) {
     MOE_ASSIGN_OR_RETURN(view.dims[i], bound(buffer.dims[i]));
-  }
-  if (buffer.base < 0 && buffer.kind == plan::BufferKind_Param) {
-    const plan::ParamT &param = *program.params[buffer.index];
-    view.layout = executable.layoutOf(buffer.index);
-    view.rank = static_cast<int>(param.dims.size());
-    std::copy_n(param.dims.begin(), view.rank, view.dims);
   }
   view.setContiguous();
   return view;
@@ -201,11 +191,15 @@ Status Planner::planWorkspace() {
           largestView(executable.operands[info.firstOutput + i]));
       outputs.push_back(view);
     }
-    StatusOr<size_t> bytes = executable.kernel(rank, step)
-                                 .workspaceBytes({inputs, outputs}, numThreads);
+    bool isSide = info.sideIndex >= 0;
+    StatusOr<size_t> bytes =
+        executable.kernel(rank, step)
+            .workspaceBytes({inputs, outputs}, isSide ? 1 : numThreads);
     if (!bytes.isOk())
       return bytes.status().at(executable.describeStep(step));
-    result.workspaceBytes = std::max<uint64_t>(result.workspaceBytes, *bytes);
+    uint64_t &total =
+        isSide ? result.sideWorkspaceBytes : result.workspaceBytes;
+    total = std::max<uint64_t>(total, *bytes);
   }
   return Status::ok();
 }

@@ -28,25 +28,18 @@ struct MemoryPlan {
   std::vector<uint64_t> bytes;
   std::vector<uint64_t> offsets;
   uint64_t arenaBytes = 0;
+  /// Scratch of the streams.
   uint64_t workspaceBytes = 0;
+  uint64_t sideWorkspaceBytes = 0;
   std::vector<StatePlan> states;
 
   /// Saturates.
   uint64_t totalBytes() const;
 };
 
-/// The part [begin, end) of `size` elements that belongs to a rank, when
-/// `whole` is what the ranks divide and `size` is a multiple of it.
-struct PartRange {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-PartRange partOf(int64_t size, int64_t whole, int rank, int numRanks);
-/// Begin of a rank's part of `whole`: floor(rank * whole / numRanks).
-int64_t partBegin(int64_t whole, int rank, int numRanks);
-
 /// `inputMaxima`: the largest value of each symbol; only those of input
-/// symbols are read. Errors: OutOfMemory, and what kernels report.
+/// symbols are read. `numThreads` run the steps of stream 0, one those of
+/// stream 1. Errors: OutOfMemory, and what kernels report.
 StatusOr<MemoryPlan> planMemory(const Executable &executable, int rank,
                                 std::span<const int64_t> inputMaxima,
                                 int numThreads);

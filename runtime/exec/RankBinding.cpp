@@ -71,11 +71,12 @@ Status RankRunner::bindLocalPart(int index) {
                                             "\" is a part of " +
                                             std::to_string(whole));
   std::vector<int64_t> &begins = *partBegins[index];
-  int numRanks = executable->numRanks();
+  int numParts = executable->numPartsOf(index);
   if (begins.back() != whole)
-    for (int r = 0; r <= numRanks; ++r)
-      begins[r] = partBegin(whole, r, numRanks);
-  setSymbol(index, begins[rank + 1] - begins[rank]);
+    for (int part = 0; part <= numParts; ++part)
+      begins[part] = partBegin(whole, part, numParts);
+  int place = executable->placeOf(rank, index);
+  setSymbol(index, begins[place + 1] - begins[place]);
   return Status::ok();
 }
 
@@ -113,9 +114,11 @@ Status RankRunner::bindStates() {
     int64_t stride = 1;
     for (int axis = view.rank - 1; axis >= 0; --axis) {
       int64_t dim = exprValues[state.dims[axis]];
-      if (axis == state.part_axis) {
-        PartRange part =
-            partOf(dim, wholeOf(state.part), rank, executable->numRanks());
+      for (auto [divided, symbol] : {std::pair(state.part_axis, state.part),
+                                     {state.slice_axis, state.slice_part}}) {
+        if (axis != divided)
+          continue;
+        PartRange part = partOfSize(dim, symbol);
         dim = part.end - part.begin;
       }
       view.dims[axis] = dim;
@@ -162,8 +165,7 @@ void RankRunner::bindPort(const plan::PortT &port, Storage storage,
   RootMemory memory{whole.data, whole.bytes};
   if (port.part_axis == 0) {
     int64_t size = exprValues[port.dims[0]];
-    PartRange part =
-        partOf(size, wholeOf(port.part), rank, executable->numRanks());
+    PartRange part = partOfSize(size, port.part);
     uint64_t rowBytes = size > 0 ? whole.bytes / size : 0;
     memory.data += part.begin * rowBytes;
     memory.bytes = (part.end - part.begin) * rowBytes;
@@ -210,11 +212,7 @@ Status RankRunner::renewView(uint32_t index) {
 }
 
 void RankRunner::bindParam(int index, TensorView &view) {
-  const plan::ParamT &param = *program.params[index];
-  view.rank = static_cast<int>(param.dims.size());
-  std::copy_n(param.dims.begin(), view.rank, view.dims);
-  view.setContiguous();
-  view.layout = executable->layoutOf(index);
+  view = executable->paramView(rank, index);
   view.blocks = executable->blocksOf(rank, index);
   if (!view.blocks.empty())
     view.data = const_cast<std::byte *>(view.blocks[0].data);

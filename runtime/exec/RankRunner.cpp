@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Memory and steps; RankBinding.cpp binds views to shapes.
+// Memory, and what comes in and goes out; RankBinding.cpp binds views to
+// shapes, RankSteps.cpp runs the steps.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,14 +20,14 @@ using namespace moe;
 RankRunner::RankRunner(std::shared_ptr<const Executable> shared, int rank,
                        int numThreads)
     : executable(std::move(shared)), program(*executable->program), rank(rank),
-      pool(numThreads), states(program.states.size()),
-      stateViews(program.states.size()), symbolValues(program.symbols.size()),
-      exprValues(program.exprs.size()), isExprStale(program.exprs.size(), 1),
+      states(program.states.size()), stateViews(program.states.size()),
+      symbolValues(program.symbols.size()), exprValues(program.exprs.size()),
+      isExprStale(program.exprs.size(), 1),
       isBufferStale(program.buffers.size(), 1),
       isRootStale(program.buffers.size(), 1), isAnyStale(true),
       roots(program.buffers.size()), views(program.buffers.size()),
       operands(executable->operands.size()), stepExprs(program.steps.size()),
-      exprTargets(program.exprs.size()) {
+      exprTargets(program.exprs.size()), main(0, numThreads) {
   for (size_t expr = 0; expr < exprValues.size(); ++expr)
     staleExprs.push_back(expr);
   for (TensorView &operand : operands)
@@ -41,15 +42,27 @@ RankRunner::RankRunner(std::shared_ptr<const Executable> shared, int rank,
         exprTargets[attribute->exprs[i]].push_back(&values[i]);
     }
   }
-  for (const auto &symbol : program.symbols) {
+  for (size_t i = 0; i < program.symbols.size(); ++i) {
     partBegins.push_back(nullptr);
-    if (symbol->kind != plan::SymbolKind_LocalPart)
+    if (program.symbols[i]->kind != plan::SymbolKind_LocalPart)
       continue;
-    partBegins.back() = &parts[symbol->name];
-    partBegins.back()->assign(executable->numRanks() + 1, -1);
+    partBegins.back() = &parts[program.symbols[i]->name];
+    partBegins.back()->assign(executable->numPartsOf(i) + 1, -1);
   }
-  dataSizes.resize(program.symbols.size());
+  main.dataSizes.resize(program.symbols.size());
+  main.times.reserve(program.steps.size());
   times.reserve(program.steps.size());
+}
+
+RankRunner::~RankRunner() = default;
+
+StatusOr<std::unique_ptr<RankRunner>>
+RankRunner::create(std::shared_ptr<const Executable> executable, int rank,
+                   int numThreads, StreamCores cores) {
+  std::unique_ptr<RankRunner> result(
+      new RankRunner(std::move(executable), rank, numThreads));
+  MOE_RETURN_IF_ERROR(result->startStream(cores));
+  return result;
 }
 
 /// Row-major strides in which `axis` has room for `capacity` entries.
@@ -64,9 +77,14 @@ static void setStateStrides(TensorView &view, int axis, int64_t capacity) {
 Status RankRunner::allocate(Device &device, MemoryPlan newPlan,
                             std::span<const int64_t> keptLengths) {
   arena.reset();
-  workspace.reset();
+  main.workspace.reset();
   MOE_ASSIGN_OR_RETURN(arena, device.allocate(newPlan.arenaBytes));
-  MOE_ASSIGN_OR_RETURN(workspace, device.allocate(newPlan.workspaceBytes));
+  MOE_ASSIGN_OR_RETURN(main.workspace, device.allocate(newPlan.workspaceBytes));
+  if (side) {
+    side->lane.workspace.reset();
+    MOE_ASSIGN_OR_RETURN(side->lane.workspace,
+                         device.allocate(newPlan.sideWorkspaceBytes));
+  }
   for (size_t i = 0; i < states.size(); ++i) {
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<DeviceBuffer> memory,
                          device.allocate(newPlan.states[i].bytes));
@@ -77,7 +95,7 @@ Status RankRunner::allocate(Device &device, MemoryPlan newPlan,
       TensorView to = from;
       to.data = memory->data();
       setStateStrides(to, axis, newPlan.states[i].capacity);
-      cpu::copyStrided(pool, cpu::CopyBox(from, to));
+      cpu::copyStrided(main.pool, cpu::CopyBox(from, to));
       stateViews[i] = to;
     }
     states[i] = std::move(memory);
@@ -97,67 +115,6 @@ Status RankRunner::allocate(Device &device, MemoryPlan newPlan,
   return Status::ok();
 }
 
-Status RankRunner::run(const RunRequest &request, Communicator &comm) {
-  std::string place = "rank " + std::to_string(rank);
-  auto prepare = [&]() -> Status {
-    MOE_RETURN_IF_ERROR(bind(request));
-    return copyIn(request);
-  };
-  if (Status status = prepare(); !status.isOk())
-    return status.at(place);
-
-  times.clear();
-  auto now = [&] {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-               std::chrono::steady_clock::now() - request.begin)
-        .count();
-  };
-  for (int step = 0; step < executable->numSteps(); ++step) {
-    if (request.stop->load(std::memory_order_relaxed))
-      return Status(StatusCode::Interrupted, "stopped");
-    int64_t begin = request.timeSteps ? now() : 0;
-    if (Status status = runStep(step, comm); !status.isOk())
-      return status.at(place + ", " + executable->describeStep(step));
-    if (request.timeSteps)
-      times.push_back({rank, step, begin, now()});
-  }
-  return copyOut(request).at(place);
-}
-
-Status RankRunner::runStep(int step, Communicator &comm) {
-  const StepInfo &info = executable->steps[step];
-  std::span<const TensorView> all = operands;
-  KernelArgs args{all.subspan(info.firstInput, info.numInputs),
-                  all.subspan(info.firstOutput, info.numOutputs)};
-  for (size_t i = 0; i < info.dataSymbols.size(); ++i)
-    dataSizes[i] = symbolValues[info.dataSymbols[i]];
-  StepContext context{pool,
-                      comm,
-                      comm.counters(),
-                      {workspace->data(), workspace->size()},
-                      static_cast<uint32_t>(step),
-                      &parts,
-                      &stepExprs[step],
-                      std::span(dataSizes).first(info.dataSymbols.size())};
-  MOE_RETURN_IF_ERROR(executable->kernel(rank, step).run(args, context));
-  return info.dataSymbols.empty() ? Status::ok() : takeDataSizes(step);
-}
-
-Status RankRunner::takeDataSizes(int step) {
-  const StepInfo &info = executable->steps[step];
-  for (size_t i = 0; i < info.dataSymbols.size(); ++i) {
-    int symbol = info.dataSymbols[i];
-    if (dataSizes[i] < 0 || dataSizes[i] > symbolValues[symbol])
-      return Status(StatusCode::Internal,
-                    "\"" + program.symbols[symbol]->name + "\" is " +
-                        std::to_string(dataSizes[i]) + ", beyond its bound " +
-                        std::to_string(symbolValues[symbol]));
-    setSymbol(symbol, dataSizes[i]);
-  }
-  MOE_RETURN_IF_ERROR(renewExprs());
-  return renewViews();
-}
-
 /// This rank's part of a port's array.
 TensorView RankRunner::portView(const plan::PortT &port,
                                 PortMemory whole) const {
@@ -168,14 +125,18 @@ TensorView RankRunner::portView(const plan::PortT &port,
     view.dims[i] = exprValues[port.dims[i]];
   view.setContiguous();
   view.data = whole.data;
-  if (port.part_axis >= 0) {
-    PartRange part = partOf(view.dims[port.part_axis], wholeOf(port.part), rank,
-                            executable->numRanks());
-    view.dims[port.part_axis] = part.end - part.begin;
-    if (view.numElements() > 0)
-      view.data = whole.data + part.begin * view.strides[port.part_axis] *
-                                   dtypeSize(view.dtype);
-  }
+  auto divide = [&](int axis, int symbol) {
+    PartRange part = partOfSize(view.dims[axis], symbol);
+    view.dims[axis] = part.end - part.begin;
+    return part.begin * view.strides[axis];
+  };
+  int64_t begin = 0;
+  if (port.part_axis >= 0)
+    begin += divide(port.part_axis, port.part);
+  if (port.slice_axis >= 0)
+    begin += divide(port.slice_axis, port.slice_part);
+  if (view.numElements() > 0)
+    view.data = whole.data + begin * dtypeSize(view.dtype);
   return view;
 }
 
@@ -191,8 +152,8 @@ Status RankRunner::copyPort(const plan::PortT &port, PortMemory whole,
   if (!hasSameDims(outside, inside))
     return Status(StatusCode::BadPlan,
                   "port \"" + port.name + "\" and its buffer differ in shape");
-  cpu::copyStrided(pool, toPort ? cpu::CopyBox(inside, outside)
-                                : cpu::CopyBox(outside, inside));
+  cpu::copyStrided(main.pool, toPort ? cpu::CopyBox(inside, outside)
+                                     : cpu::CopyBox(outside, inside));
   return Status::ok();
 }
 
@@ -206,8 +167,8 @@ Status RankRunner::copyState(const plan::PortT &port, PortMemory whole,
   if (!hasSameDims(outside, inside))
     return Status(StatusCode::BadPlan,
                   "port \"" + port.name + "\" and its state differ in shape");
-  cpu::copyStrided(pool, toPort ? cpu::CopyBox(inside, outside)
-                                : cpu::CopyBox(outside, inside));
+  cpu::copyStrided(main.pool, toPort ? cpu::CopyBox(inside, outside)
+                                     : cpu::CopyBox(outside, inside));
   return Status::ok();
 }
 
@@ -226,14 +187,14 @@ Status RankRunner::copyIn(const RunRequest &request) {
 Status RankRunner::copyOut(const RunRequest &request) {
   for (PortCopy copy : executable->copiesOut) {
     const plan::PortT &port = *program.outputs[copy.port];
-    if (port.part_axis >= 0 || rank == 0)
+    if (executable->isWriter(port, rank))
       MOE_RETURN_IF_ERROR(copyPort(port, request.outputs[copy.port],
                                    copy.buffer, /*toPort=*/true));
   }
   for (size_t i = 0; i < program.outputs.size(); ++i) {
     const plan::PortT &port = *program.outputs[i];
-    bool isMine = port.part_axis >= 0 || rank == 0;
-    if (port.state >= 0 && port.buffer < 0 && request.outputs[i].data && isMine)
+    if (port.state >= 0 && port.buffer < 0 && request.outputs[i].data &&
+        executable->isWriter(port, rank))
       MOE_RETURN_IF_ERROR(copyState(port, request.outputs[i], /*toPort=*/true));
   }
   return Status::ok();

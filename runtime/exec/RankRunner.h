@@ -9,6 +9,10 @@
 // once for a shape and kept; when only some symbols change (a decode step: the
 // length of the past), only the sizes and views that read them are renewed.
 //
+// If the plan has two streams, a second thread runs the steps of stream 1. All
+// sizes and views belong to the first thread, which renews them only while no
+// step of stream 1 uses them (see StreamSchedule.cpp).
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_RUNTIME_EXEC_RANKRUNNER_H
@@ -17,6 +21,9 @@
 #include "moe/Session.h"
 #include "runtime/device/Device.h"
 #include "runtime/exec/MemoryPlan.h"
+#include "runtime/exec/Parts.h"
+#include "runtime/exec/RankComms.h"
+#include "runtime/exec/StreamThread.h"
 #include "runtime/support/ThreadPool.h"
 
 #include <atomic>
@@ -38,33 +45,69 @@ struct RunRequest {
   std::span<const PortMemory> outputs;
   /// Set when the run is to end early.
   const std::atomic<bool> *stop = nullptr;
+  /// Ends the run of all ranks because of an error of one: sets `stop` and
+  /// aborts what waits for other ranks. Any thread may call it.
+  std::function<void(int rank, const Status &why)> fail;
   bool timeSteps = false;
   std::chrono::steady_clock::time_point begin;
 };
 
 class RankRunner {
 public:
-  RankRunner(std::shared_ptr<const Executable> executable, int rank,
-             int numThreads);
+  /// `numThreads` run the steps of stream 0. Errors: OutOfMemory (no more
+  /// threads).
+  static StatusOr<std::unique_ptr<RankRunner>>
+  create(std::shared_ptr<const Executable> executable, int rank, int numThreads,
+         StreamCores cores);
+  ~RankRunner();
 
   /// Replaces the memory. Of each state the first entries stay, as many as
   /// `keptLengths` says.
   Status allocate(Device &device, MemoryPlan newPlan,
                   std::span<const int64_t> keptLengths);
   /// Runs all steps. Errors name rank, step and nodes.
-  Status run(const RunRequest &request, Communicator &comm);
+  Status run(const RunRequest &request, RankComms &comms);
 
   /// Values of symbols after a run, data symbols included.
   std::span<const int64_t> symbols() const { return symbolValues; }
+  /// By time.
   std::span<const StepTime> stepTimes() const { return times; }
   const MemoryPlan &memoryPlan() const { return plan; }
-  int numThreads() const { return pool.numThreads(); }
+  int numThreads() const { return main.pool.numThreads(); }
 
 private:
+  RankRunner(std::shared_ptr<const Executable> executable, int rank,
+             int numThreads);
+
   /// Memory of a root.
   struct RootMemory {
     std::byte *data = nullptr;
     uint64_t bytes = 0;
+  };
+
+  /// What the steps of one stream run with.
+  struct Lane {
+    Lane(int stream, int numThreads) : stream(stream), pool(numThreads) {}
+
+    const int stream;
+    ThreadPool pool;
+    std::unique_ptr<DeviceBuffer> workspace;
+    /// Sizes that the present step learns.
+    std::vector<int64_t> dataSizes;
+    Counters *counters = nullptr;
+    std::vector<StepTime> times;
+  };
+
+  /// Stream 1.
+  struct Side {
+    Side() : lane(1, 1) {}
+
+    Lane lane;
+    Counters counters;
+    /// By step of stream 1: sizes that it has learned.
+    std::vector<std::vector<int64_t>> dataSizes;
+    /// Last, because it must end first.
+    std::unique_ptr<StreamThread> thread;
   };
 
   // Binding: sizes and addresses for the shapes of a run.
@@ -91,17 +134,34 @@ private:
   Status copyIn(const RunRequest &request);
   Status copyOut(const RunRequest &request);
 
-  // Running.
-  Status runStep(int step, Communicator &comm);
-  Status takeDataSizes(int step);
+  /// This rank's part of a dimension that a LocalPart symbol's ranks divide.
+  PartRange partOfSize(int64_t size, int symbol) const {
+    return partOf(size, partBegins[symbol]->back(),
+                  executable->placeOf(rank, symbol),
+                  executable->numPartsOf(symbol));
+  }
+
+  // Running (RankSteps.cpp).
+  Status startStream(StreamCores cores);
+  Status runSteps();
+  /// An error of the step, with its place.
+  Status atStep(int step, const Status &status) const;
+  Status runTimed(int step, Lane &lane, std::span<int64_t> dataSizes);
+  Status runStep(int step, Lane &lane, std::span<int64_t> dataSizes);
+  void presetDataSizes(int step, std::span<int64_t> dataSizes) const;
+  Status takeDataSizes(int step, std::span<const int64_t> dataSizes);
+  void issueSideStep(int step);
+  void runSideStep(int index);
+  Status joinSideSteps(int count);
+  void endSide();
+  Status stopped() const { return {StatusCode::Interrupted, "stopped"}; }
 
   const std::shared_ptr<const Executable> executable;
   const plan::ProgramT &program;
   const int rank;
-  ThreadPool pool;
 
   MemoryPlan plan;
-  std::unique_ptr<DeviceBuffer> arena, workspace;
+  std::unique_ptr<DeviceBuffer> arena;
   std::vector<std::unique_ptr<DeviceBuffer>> states;
   /// The whole capacity of each state with the sizes of the last run.
   std::vector<TensorView> stateViews;
@@ -122,14 +182,19 @@ private:
   NamedValues parts;
   /// By symbol, its entry in `parts` or null.
   std::vector<std::vector<int64_t> *> partBegins;
-  /// The size that the ranks divide.
-  int64_t wholeOf(int part) const { return partBegins[part]->back(); }
   /// Values of the expressions among each step's attributes, and by expression
   /// the places that hold its value.
   std::vector<NamedValues> stepExprs;
   std::vector<std::vector<int64_t *>> exprTargets;
-  std::vector<int64_t> dataSizes;
   std::vector<StepTime> times;
+
+  // The present run.
+  const RunRequest *request = nullptr;
+  RankComms *comms = nullptr;
+  Lane main;
+  std::unique_ptr<Side> side;
+  /// Steps of stream 1 that have ended and whose sizes are known.
+  int numJoined = 0;
 };
 
 } // namespace moe

@@ -6,31 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/RankThreads.h"
+#include "runtime/exec/SpinWait.h"
 
 #include <system_error>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 using namespace moe;
-
-static void pauseCpu() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
-
-/// Waits until `value` is no longer `old`.
-static void waitForChange(const std::atomic<uint32_t> &value, uint32_t old,
-                          int numSpins) {
-  for (int i = 0; i < numSpins; ++i) {
-    if (value.load(std::memory_order_acquire) != old)
-      return;
-    pauseCpu();
-  }
-  value.wait(old, std::memory_order_acquire);
-}
 
 StatusOr<std::unique_ptr<RankThreads>> RankThreads::create(int numRanks) {
   std::unique_ptr<RankThreads> result(new RankThreads());

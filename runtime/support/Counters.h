@@ -20,6 +20,16 @@ struct Counters {
   uint64_t flops = 0;             ///< multiply and add count as two
   uint64_t weightBytes = 0;       ///< weight bytes that this rank holds
   uint64_t expertWeightBytes = 0; ///< of these, weights of experts
+
+  Counters &operator+=(const Counters &other) {
+    messages += other.messages;
+    bytesSent += other.bytesSent;
+    expertRows += other.expertRows;
+    flops += other.flops;
+    weightBytes += other.weightBytes;
+    expertWeightBytes += other.expertWeightBytes;
+    return *this;
+  }
 };
 
 } // namespace moe

@@ -52,6 +52,7 @@
 
 namespace moe {
 
+class Communicators;
 class Executable;
 
 /// An input or output of a model.
@@ -177,6 +178,8 @@ struct StepTime {
   int step = 0;
   int64_t begin = 0;
   int64_t end = 0;
+  /// The rank's thread that ran it: 1 for what ran beside other steps.
+  int stream = 0;
 };
 
 /// Runs a model. One run at a time; cancel() may come from any thread.
@@ -185,6 +188,10 @@ public:
   /// Errors: Usage (an unknown device), OutOfMemory (no more threads).
   static StatusOr<std::unique_ptr<Context>>
   create(std::shared_ptr<Model> model, const ContextOptions &options = {});
+  /// For the runtime's own use: ranks that are not connected as threads.
+  static StatusOr<std::unique_ptr<Context>>
+  create(std::shared_ptr<Model> model, const ContextOptions &options,
+         std::unique_ptr<Communicators> comms);
   ~Context();
 
   /// Reserves memory for symbols up to `maxima`, by name; a symbol that is not

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/MemoryPlan.h"
+#include "runtime/exec/Parts.h"
 #include "test/unit/exec/TestProgram.h"
 
 using namespace moe;

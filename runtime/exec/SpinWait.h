@@ -1,0 +1,39 @@
+//===- SpinWait.h - Waits awake for a while, then asleep --------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_EXEC_SPINWAIT_H
+#define MOE_RUNTIME_EXEC_SPINWAIT_H
+
+#include <atomic>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace moe {
+
+inline void pauseCpu() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+/// Waits until `value` is no longer `old`.
+inline void waitForChange(const std::atomic<uint32_t> &value, uint32_t old,
+                          int numSpins) {
+  for (int i = 0; i < numSpins; ++i) {
+    if (value.load(std::memory_order_acquire) != old)
+      return;
+    pauseCpu();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+} // namespace moe
+
+#endif // MOE_RUNTIME_EXEC_SPINWAIT_H
