@@ -107,7 +107,7 @@ static Rule chooseReduce(ReduceOp op, ArrayRef<Sharding> in) {
   });
 }
 
-/// Rows of lhs, or dimensions that count products.
+/// Rows of lhs, columns of rhs, or dimensions that count products.
 static Rule chooseMatmul(MatmulOp op, ArrayRef<Sharding> in) {
   int lhsRank = rankOf(op.getLhs()), rhsRank = rankOf(op.getRhs());
   int rank = rankOf(op.getResult());
@@ -115,6 +115,14 @@ static Rule chooseMatmul(MatmulOp op, ArrayRef<Sharding> in) {
   if (in[0].isSharded() && in[0].axis == lhsRank - 2) {
     rule.operands[0] = in[0];
     rule.results[0] = in[0].at(rank - 2);
+    return rule;
+  }
+  int columns = op.getTransposeRhs() ? rhsRank - 2 : rhsRank - 1;
+  if (in[0].isReplicated() && in[1].isSharded() && in[1].axis == columns) {
+    rule.operands[1] = in[1];
+    if (op.getBias())
+      rule.operands[2] = in[1].at(0);
+    rule.results[0] = in[1].at(rank - 1);
     return rule;
   }
   // The axis of the result among its leading dimensions.
@@ -135,12 +143,7 @@ static Rule chooseMatmul(MatmulOp op, ArrayRef<Sharding> in) {
 }
 
 /// Rows of the batch: axis 0 of q, k, v and of what goes with rows.
-static Rule chooseAttention(AttentionOp op, ArrayRef<Sharding> in) {
-  const auto *first = llvm::find_if(
-      in.take_front(3), [](auto &s) { return s.isSharded() && s.axis == 0; });
-  if (first == in.take_front(3).end())
-    return std::nullopt;
-  Sharding rows = *first;
+static OpSharding chooseAttentionRows(AttentionOp op, Sharding rows) {
   OpSharding rule = replicateAll(op);
   for (int i = 0; i < 3; ++i)
     rule.operands[i] = rows;
@@ -153,14 +156,46 @@ static Rule chooseAttention(AttentionOp op, ArrayRef<Sharding> in) {
   return rule;
 }
 
+/// Heads: axis 1 of q, and of k and v unless they have one head for all.
+static Rule chooseAttentionHeads(AttentionOp op, Sharding heads) {
+  OpSharding rule = replicateAll(op);
+  rule.operands[0] = rule.results[0] = heads;
+  if (!isOne(op.getK(), 1)) {
+    if (!DimExpr::divideExactly(getDim(op.getK(), 1), heads.part->whole))
+      return std::nullopt;
+    rule.operands[1] = rule.operands[2] = heads;
+  }
+  int mask = positionOf(op, 3), sink = positionOf(op, 4);
+  int maskAxis = mask >= 0 ? rankOf(op.getMask()) - 3 : -1;
+  if (maskAxis >= 0 && !isOne(op.getMask(), maskAxis))
+    rule.operands[mask] = heads.at(maskAxis);
+  if (sink >= 0)
+    rule.operands[sink] = heads.at(0);
+  return rule;
+}
+
+static Rule chooseAttention(AttentionOp op, ArrayRef<Sharding> in) {
+  for (const Sharding &sharding : in.take_front(3))
+    if (sharding.isSharded() && sharding.axis == 0)
+      return chooseAttentionRows(op, sharding);
+  for (const Sharding &sharding : in.take_front(3))
+    if (sharding.isSharded() && sharding.axis == 1)
+      return chooseAttentionHeads(op, sharding);
+  return std::nullopt;
+}
+
+/// Rows, heads, or positions, which tables have on axis 1.
 static Rule chooseRotary(RotaryOp op, ArrayRef<Sharding> in) {
-  if (!in[0].isSharded() || in[0].axis != 0)
+  if (!in[0].isSharded() || in[0].axis == rankOf(op.getX()) - 1)
     return std::nullopt;
   OpSharding rule = replicateAll(op);
   rule.operands[0] = rule.results[0] = in[0];
+  if (in[0].axis == 1)
+    return rule;
+  int tableAxis = in[0].axis == 0 ? 0 : 1;
   for (auto [i, table] : {std::pair(1, op.getCos()), {2, op.getSin()}})
-    if (!isOne(table, 0))
-      rule.operands[i] = in[0];
+    if (!isOne(table, tableAxis))
+      rule.operands[i] = in[0].at(tableAxis);
   return rule;
 }
 
