@@ -10,29 +10,26 @@
 // mixes rows, its operands are gathered and every rank computes it; where a
 // replicated value meets rows, each rank takes its part. Tokens visit their
 // experts: moe.all_to_all stands before moe.experts and moe.all_to_all_back
-// behind. Tokens that every rank has (no batch, or mixed before) are divided
-// for the layer alone, so the work of experts is spread in any case.
+// behind. Tokens that several ranks have (no batch, mixed before, or equal over
+// tp) are divided for the layer alone, so the work of experts is spread in any
+// case; but in the replicated form, where ranks take what is for their experts.
 //
 // Before: one function, experts placed (moe-place-experts). After: types of
 // sharded values have local symbols, which `moe.local_symbols` of the function
-// declares. On one rank nothing changes.
+// declares and `moe.symbol_groups` gives to groups of ranks. On one rank
+// nothing changes.
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/Passes.h"
+#include "passes/distribute/Distribution.h"
 
-#include "dialect/moe/MoeOps.h"
 #include "dialect/moe/MoeTypes.h"
+#include "passes/Passes.h"
 #include "passes/distribute/BatchSymbol.h"
-#include "passes/distribute/Sharding.h"
+#include "passes/distribute/ExpertLayer.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Remarks.h"
-
-#include <deque>
-#include <map>
-#include <tuple>
 
 namespace moe::pass {
 #define GEN_PASS_DEF_DISTRIBUTEPASS
@@ -45,81 +42,58 @@ using namespace moe::dialect;
 using namespace moe::pass;
 
 namespace {
-
-/// The types of one function, and which symbols ranks divide.
-class Distribution {
-public:
-  explicit Distribution(func::FuncOp func)
-      : func(func), builder(func.getContext()),
-        localSymbols(func->getAttrOfType<DictionaryAttr>(kLocalSymbols)),
-        dataSymbols(func->getAttrOfType<DictionaryAttr>(kDataSymbols)) {}
-
-  LogicalResult run();
-
-private:
-  LogicalResult analyze(Operation &op);
-  FailureOr<OpSharding> divideTokens(DispatchOp op);
-  const Part *addPart(std::string symbol, DimExpr whole);
-
-  LogicalResult rewrite(Operation &op);
-  Value convert(Value value, Sharding want, Location loc);
-  Value gather(Value value, Sharding have, Location loc);
-  void boundRows(DispatchOp op);
-  void exchange(ExpertsOp op);
-  void gatherTokens(CombineOp op);
-  void setFunctionType();
-
-  RankedTensorType localType(Value value, Sharding sharding) const;
-
-  func::FuncOp func;
-  OpBuilder builder;
-  NamedAttrList localSymbols, dataSymbols;
-  std::deque<Part> parts;
-  const Part *batch = nullptr;
-  DenseMap<Value, Sharding> lies;
-  DenseMap<Operation *, OpSharding> rules;
-  /// Values that were gathered or sharded before, by axis and part.
-  std::map<std::tuple<void *, int, const Part *>, Value> converted;
-};
-
 struct Distribute : moe::pass::impl::DistributePassBase<Distribute> {
+  using DistributePassBase::DistributePassBase;
+
   void runOnOperation() override {
     auto mesh = getOperation()->getAttrOfType<MeshAttr>(kMesh);
     if (!mesh) {
       getOperation().emitError("experts are not placed: no 'moe.mesh'");
       return signalPassFailure();
     }
-    if (mesh.getDp() * mesh.getEp() * mesh.getTp() == 1)
+    if (sizeOfGroup(mesh, CommGroup::World) == 1)
       return;
     for (auto func : getOperation().getOps<func::FuncOp>())
-      if (failed(Distribution(func).run()))
+      if (failed(Distribution(func, mesh, capacityPerRank).run()))
         return signalPassFailure();
   }
 };
-
 } // namespace
+
+Distribution::Distribution(func::FuncOp func, MeshAttr mesh,
+                           bool capacityPerRank)
+    : func(func), builder(func.getContext()), mesh(mesh),
+      capacityPerRank(capacityPerRank),
+      localSymbols(func->getAttrOfType<DictionaryAttr>(kLocalSymbols)),
+      symbolGroups(func->getAttrOfType<DictionaryAttr>(kSymbolGroups)),
+      dataSymbols(func->getAttrOfType<DictionaryAttr>(kDataSymbols)) {}
 
 //===----------------------------------------------------------------------===//
 // Analysis: how every value lies
 //===----------------------------------------------------------------------===//
 
-const Part *Distribution::addPart(std::string symbol, DimExpr whole) {
-  localSymbols.set(symbol, builder.getStringAttr(whole.toString()));
-  return &parts.emplace_back(Part{std::move(symbol), std::move(whole)});
+const Part *Distribution::addPart(std::string symbol, DimExpr whole,
+                                  CommGroup group, const Part *outer) {
+  const Part &part = parts.emplace_back(
+      Part{std::move(symbol), std::move(whole), group, outer});
+  localSymbols.set(part.symbol,
+                   builder.getStringAttr(part.divided().toString()));
+  if (group != CommGroup::Rows)
+    symbolGroups.set(part.symbol,
+                     builder.getStringAttr(stringifyCommGroup(group)));
+  return &part;
 }
 
-/// The tokens of a layer that every rank has: a part of their own.
-FailureOr<OpSharding> Distribution::divideTokens(DispatchOp op) {
-  DimExpr numTokens = getDim(op.getX(), 0);
-  for (const std::string &symbol : numTokens.symbols())
-    if (dataSymbols.get(symbol))
-      return op.emitOpError() << "has " << numTokens.toString()
-                              << " tokens, a number that only values tell and "
-                                 "ranks cannot divide";
-  std::string symbol = "tokens" + std::to_string(parts.size()) + ".local";
-  Sharding tokens{addPart(symbol, numTokens), 0};
-  SmallVector<Sharding> operands(op->getNumOperands(), tokens);
-  return chooseSharding(op, operands);
+/// A gate that decides on the rows of each rank alone, with or without a
+/// capacity.
+static OpSharding gateOfRows(GateOp op, Sharding rows) {
+  OpSharding rule = replicateAll(op);
+  for (auto [want, operand] : llvm::zip_equal(rule.operands, op.getOperands()))
+    if (operand == op.getLogits() || operand == op.getMixScores() ||
+        operand == op.getUsedToken())
+      want = rows;
+  rule.results.assign(2, rows);
+  return rule;
 }
 
 LogicalResult Distribution::analyze(Operation &op) {
@@ -127,20 +101,27 @@ LogicalResult Distribution::analyze(Operation &op) {
   for (Value operand : op.getOperands())
     operands.push_back(lies.lookup(operand));
   OpSharding rule = chooseSharding(&op, operands);
-  auto dispatch = dyn_cast<DispatchOp>(op);
-  if (dispatch && rule.results[0].isReplicated()) {
-    FailureOr<OpSharding> divided = divideTokens(dispatch);
-    if (failed(divided))
+  auto gate = dyn_cast<GateOp>(op);
+  if (gate && capacityPerRank && operands[0].isSharded() &&
+      operands[0].axis == 0)
+    rule = gateOfRows(gate, operands[0]);
+  if (auto dispatch = dyn_cast<DispatchOp>(op)) {
+    FailureOr<OpSharding> chosen = analyzeDispatch(dispatch, std::move(rule));
+    if (failed(chosen))
       return failure();
-    rule = *divided;
+    rule = std::move(*chosen);
   }
+  if (auto combine = dyn_cast<CombineOp>(op))
+    keepOwnTokens(combine, rule);
   if (isa<func::ReturnOp>(op))
     rule.operands = operands;
   for (auto [result, sharding] : llvm::zip_equal(op.getResults(), rule.results))
     lies[result] = sharding;
-  // What is divided for a layer alone is whole again behind it.
-  if (isa<CombineOp>(op) && rule.results[0].part != batch)
-    lies[op.getResult(0)] = Sharding::replicated();
+  // What is divided for a layer alone is behind it as it was before.
+  const Part *part = isa<CombineOp>(op) ? rule.results[0].part : nullptr;
+  if (part && part != batch)
+    lies[op.getResult(0)] =
+        part->outer ? Sharding{part->outer, 0} : Sharding::replicated();
   rules[&op] = std::move(rule);
   return success();
 }
@@ -161,98 +142,63 @@ RankedTensorType Distribution::localType(Value value, Sharding sharding) const {
   return getTensorType(type.getElementType(), dims);
 }
 
-Value Distribution::gather(Value value, Sharding have, Location loc) {
+/// The parts of all ranks of the innermost group that divides `value`.
+Value Distribution::gather(Value value, Location loc) {
+  Value &whole = converted[{value.getAsOpaquePointer(), -1, nullptr}];
+  if (whole)
+    return whole;
+  Sharding have = lies.lookup(value);
   RankedTensorType type = getTensorType(value);
   Dims dims = getDims(type);
   DimExpr local = DimExpr::symbol(have.part->symbol);
   dims[have.axis] =
-      *DimExpr::divideExactly(dims[have.axis], local) * have.part->whole;
+      *DimExpr::divideExactly(dims[have.axis], local) * have.part->divided();
   mlir::remark::analysis(
       loc, mlir::remark::RemarkOpts::name("gather").category("moe-distribute"))
       << "rows are mixed here: gathers " << toString(dims);
-  return AllGatherOp::create(builder, loc,
-                             getTensorType(type.getElementType(), dims), value,
-                             have.axis, have.part->symbol);
+  whole = AllGatherOp::create(builder, loc,
+                              getTensorType(type.getElementType(), dims), value,
+                              have.axis, have.part->symbol);
+  lies[whole] = have.part->outer ? Sharding{have.part->outer, have.axis}
+                                 : Sharding::replicated();
+  return whole;
+}
+
+/// This rank's part of a value that lies as the outer part of `want` does.
+Value Distribution::shard(Value value, Sharding want, Location loc) {
+  Value &part = converted[{value.getAsOpaquePointer(), want.axis, want.part}];
+  if (part)
+    return part;
+  RankedTensorType type = getTensorType(value);
+  Dims dims = getDims(type);
+  dims[want.axis] =
+      *DimExpr::divideExactly(dims[want.axis], want.part->divided()) *
+      DimExpr::symbol(want.part->symbol);
+  part =
+      ShardOp::create(builder, loc, getTensorType(type.getElementType(), dims),
+                      value, want.axis, want.part->symbol);
+  lies[part] = want;
+  return part;
 }
 
 /// `value` as an operation wants it; the builder stands before that.
 Value Distribution::convert(Value value, Sharding want, Location loc) {
+  // The parts of `want`, innermost first.
+  SmallVector<Sharding> path;
+  for (const Part *part = want.part; part; part = part->outer)
+    path.push_back({part, want.axis});
   Sharding have = lies.lookup(value);
-  if (have == want)
-    return value;
-  if (have.isSharded()) {
-    Value &whole = converted[{value.getAsOpaquePointer(), -1, nullptr}];
-    if (!whole) {
-      whole = gather(value, have, loc);
-      lies[whole] = Sharding::replicated();
-    }
-    value = whole;
+  while (have.isSharded() && !llvm::is_contained(path, have)) {
+    value = gather(value, loc);
+    have = lies.lookup(value);
   }
-  if (!want.isSharded())
-    return value;
-  Value &part = converted[{value.getAsOpaquePointer(), want.axis, want.part}];
-  if (!part)
-    part = ShardOp::create(builder, loc, localType(value, want), value,
-                           want.axis, want.part->symbol);
-  return part;
-}
-
-/// A rank dispatches its own tokens: fewer rows.
-void Distribution::boundRows(DispatchOp op) {
-  std::optional<std::string> rows = getDim(op.getRows(), 0).symbolName();
-  if (!rows)
-    return;
-  Dims choices = getDims(op.getSlots());
-  dataSymbols.set(*rows, builder.getStringAttr(product(choices).toString()));
-}
-
-/// Rows go to the ranks of their experts before `op`, and come back behind it.
-void Distribution::exchange(ExpertsOp op) {
-  Location loc = op.getLoc();
-  RankedTensorType rowsType = getTensorType(op.getRows());
-  Dims dims = getDims(rowsType);
-  DimExpr rows = dims[0];
-  PlacementAttr placement = *op.getPlacement();
-  int64_t numExperts = placement.getExperts().size();
-
-  std::string received = rows.symbolName().value_or("rows") + ".received";
-  dims[0] = DimExpr::symbol(received);
-  auto countsType = [&](ArrayRef<int64_t> shape) {
-    return RankedTensorType::get(shape, builder.getI32Type());
-  };
-  builder.setInsertionPoint(op);
-  auto there = AllToAllOp::create(
-      builder, loc, getTensorType(rowsType.getElementType(), dims),
-      countsType({placement.maxLocalExperts()}),
-      countsType({placement.getNumRanks(), numExperts}), op.getRows(),
-      op.getCounts(), placement, ExchangeForm::Flat, /*node_size=*/0,
-      ExchangeFormAttr(), /*small_tokens=*/0, DimsAttr());
-  Value counts = op.getCounts();
-  op.getRowsMutable().assign(there.getReceived());
-  op.getCountsMutable().assign(there.getLocalCounts());
-
-  RankedTensorType sentType = getTensorType(op.getResult());
-  Dims resultDims = getDims(sentType);
-  resultDims[0] = dims[0];
-  op.getResult().setType(getTensorType(sentType.getElementType(), resultDims));
-  builder.setInsertionPointAfter(op);
-  auto back = AllToAllBackOp::create(
-      builder, loc, sentType, op.getResult(), there.getRoute(), counts,
-      placement, ExchangeForm::Flat, /*node_size=*/0, ExchangeFormAttr(),
-      /*small_tokens=*/0, DimsAttr());
-  op.getResult().replaceAllUsesExcept(back.getResult(), back);
-  lies[back.getResult()] = lies.lookup(op.getResult());
-}
-
-/// The tokens that one layer divided, whole again.
-void Distribution::gatherTokens(CombineOp op) {
-  Sharding have = rules.at(op).results[0];
-  if (have.part == batch || !have.isSharded())
-    return;
-  builder.setInsertionPointAfter(op);
-  Value whole = gather(op.getResult(), have, op.getLoc());
-  op.getResult().replaceAllUsesExcept(whole, whole.getDefiningOp());
-  lies[whole] = Sharding::replicated();
+  while (!path.empty() && have.isSharded() && path.back() != have)
+    path.pop_back();
+  if (have.isSharded())
+    path.pop_back();
+  for (const Sharding &part : llvm::reverse(path))
+    value = shard(value, part, loc);
+  return value;
 }
 
 LogicalResult Distribution::rewrite(Operation &op) {
@@ -263,16 +209,17 @@ LogicalResult Distribution::rewrite(Operation &op) {
     Sharding have = lies.lookup(operand.get());
     if (have.ragged != want.ragged || (have.ragged && isa<func::ReturnOp>(op)))
       return op.emitOpError() << "uses rows of tokens outside of experts";
-    operand.set(convert(operand.get(), want, op.getLoc()));
+    if (!have.ragged)
+      operand.set(convert(operand.get(), want, op.getLoc()));
   }
   for (auto [result, sharding] : llvm::zip_equal(op.getResults(), rule.results))
     result.setType(localType(result, sharding));
   if (auto dispatch = dyn_cast<DispatchOp>(op))
     boundRows(dispatch);
-  if (auto experts = dyn_cast<ExpertsOp>(op))
-    exchange(experts);
   if (auto combine = dyn_cast<CombineOp>(op))
     gatherTokens(combine);
+  if (auto experts = dyn_cast<ExpertsOp>(op))
+    return exchange(experts);
   return success();
 }
 
@@ -286,28 +233,18 @@ void Distribution::setFunctionType() {
                                  func.front().getArgumentTypes(),
                                  terminator->getOperandTypes()));
   func->setAttr(kLocalSymbols, localSymbols.getDictionary(func.getContext()));
+  if (!symbolGroups.empty())
+    func->setAttr(kSymbolGroups, symbolGroups.getDictionary(func.getContext()));
   if (!dataSymbols.empty())
     func->setAttr(kDataSymbols, dataSymbols.getDictionary(func.getContext()));
-}
-
-/// What arrives on a rank is at most what all ranks send: the bound of the rows
-/// before they were divided.
-static void boundReceivedRows(func::FuncOp func, NamedAttrList &dataSymbols) {
-  func.walk([&](ExpertsOp op) {
-    std::optional<std::string> rows = getDim(op.getRows(), 0).symbolName();
-    if (!rows)
-      return;
-    if (Attribute bound = dataSymbols.get(*rows))
-      dataSymbols.set(*rows + ".received", bound);
-  });
 }
 
 LogicalResult Distribution::run() {
   if (!func.getBody().hasOneBlock())
     return func.emitError("expected a function of one block");
-  boundReceivedRows(func, dataSymbols);
   if (std::optional<std::string> symbol = chooseBatchSymbol(func)) {
-    batch = addPart(*symbol + ".local", DimExpr::symbol(*symbol));
+    batch = addPart(*symbol + ".local", DimExpr::symbol(*symbol),
+                    CommGroup::Rows, /*outer=*/nullptr);
     for (BlockArgument argument : func.getArguments())
       if (std::optional<int> axis = batchAxis(argument, *symbol))
         lies[argument] = {batch, *axis};
@@ -319,6 +256,12 @@ LogicalResult Distribution::run() {
                 : std::string("no symbol of a batch: all is replicated but "
                               "the tokens of experts"));
 
+  func.walk([&](ExpertsOp op) {
+    if (DispatchOp dispatch = findDispatch(op)) {
+      expertsOf[dispatch] = op;
+      layerTokens[op] = getDim(dispatch.getX(), 0);
+    }
+  });
   for (Operation &op : func.front())
     if (failed(analyze(op)))
       return failure();

@@ -22,6 +22,9 @@
 //                                            -> result sharded on 0
 //   reduce over axis 0 of [batch, 8]         x replicated -> result replicated
 //
+// Where tensors are sliced, several ranks have the same rows: they divide the
+// tokens of an MoE layer between them, a part of a part (Part::outer).
+//
 // Rules see the types before distribution, so sizes are those of the whole.
 //
 //===----------------------------------------------------------------------===//
@@ -29,6 +32,7 @@
 #ifndef MOE_PASSES_DISTRIBUTE_SHARDING_H
 #define MOE_PASSES_DISTRIBUTE_SHARDING_H
 
+#include "dialect/moe/MoeAttrs.h"
 #include "runtime/support/DimExpr.h"
 
 #include "mlir/IR/Operation.h"
@@ -41,10 +45,21 @@ namespace moe::pass {
 /// Attribute of the module: the #moe.mesh that it is compiled for.
 inline constexpr llvm::StringLiteral kMesh = "moe.mesh";
 
-/// What ranks divide: `symbol` stands for a rank's part of `whole`.
+/// What ranks divide: `symbol` stands for a rank's part of `whole`, or where
+/// `outer` is divided first, for its part of what it has of that.
 struct Part {
   std::string symbol;
   DimExpr whole;
+  dialect::CommGroup group = dialect::CommGroup::Rows;
+  const Part *outer = nullptr;
+
+  /// `whole` in the sizes of `outer`: what the ranks of `group` divide.
+  DimExpr divided() const {
+    if (!outer)
+      return whole;
+    return *DimExpr::divideExactly(whole, outer->whole) *
+           DimExpr::symbol(outer->symbol);
+  }
 };
 
 struct Sharding {

@@ -1,0 +1,129 @@
+//===- ExpertSpread.cpp - Experts over ranks, evenly ----------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/distribute/ExpertSpread.h"
+
+#include <algorithm>
+
+using namespace moe::pass;
+
+bool ExpertSpread::hasSlices() const {
+  return std::any_of(slices.begin(), slices.end(),
+                     [](int64_t count) { return count > 1; });
+}
+
+/// What of 0 .. count - 1 falls to each of `numParts` parts, in order and
+/// evenly.
+static std::vector<std::vector<int64_t>> divide(int64_t count,
+                                                int64_t numParts) {
+  std::vector<std::vector<int64_t>> parts(numParts);
+  for (int64_t i = 0; i < count; ++i)
+    parts[i * numParts / count].push_back(i);
+  return parts;
+}
+
+static ExpertSpread whole(int64_t numExperts) {
+  ExpertSpread spread;
+  spread.ranks.resize(numExperts);
+  spread.slices.assign(numExperts, 1);
+  return spread;
+}
+
+ExpertSpread moe::pass::spreadInBlocks(int64_t numExperts, int64_t numRanks) {
+  ExpertSpread spread = whole(numExperts);
+  if (numExperts < numRanks) {
+    for (int64_t e = 0; e < numExperts; ++e)
+      spread.ranks[e] = {e * numRanks / numExperts};
+    return spread;
+  }
+  for (int64_t rank = 0; rank < numRanks; ++rank) {
+    int64_t end = (rank + 1) * numExperts / numRanks;
+    for (int64_t e = rank * numExperts / numRanks; e < end; ++e)
+      spread.ranks[e] = {rank};
+  }
+  return spread;
+}
+
+ExpertSpread moe::pass::spreadInReplicas(int64_t numExperts, int64_t numRanks) {
+  ExpertSpread spread = whole(numExperts);
+  if (numExperts < numRanks) {
+    spread.ranks = divide(numRanks, numExperts);
+    return spread;
+  }
+  for (std::vector<int64_t> &ranks : spread.ranks)
+    for (int64_t rank = 0; rank < numRanks; ++rank)
+      ranks.push_back(rank);
+  spread.domains = numRanks;
+  return spread;
+}
+
+/// At least as many groups as experts: replicas, a group each.
+static void sliceReplicas(ExpertSpread &spread,
+                          const std::vector<std::vector<int64_t>> &groups,
+                          int64_t maxSlices) {
+  int64_t numExperts = spread.ranks.size();
+  std::vector<std::vector<int64_t>> ofExpert =
+      divide(groups.size(), numExperts);
+  for (int64_t e = 0; e < numExperts; ++e) {
+    int64_t slices = maxSlices;
+    for (int64_t group : ofExpert[e])
+      slices = std::min<int64_t>(slices, groups[group].size());
+    for (int64_t group : ofExpert[e])
+      spread.ranks[e].insert(spread.ranks[e].end(), groups[group].begin(),
+                             groups[group].begin() + slices);
+    spread.slices[e] = slices;
+  }
+}
+
+/// More experts than groups: several in each. Where a group has more ranks than
+/// an expert has slices, the next expert goes on where the last one ended.
+static void sliceInGroups(ExpertSpread &spread,
+                          const std::vector<std::vector<int64_t>> &groups,
+                          int64_t maxSlices) {
+  int64_t numExperts = spread.ranks.size(), numGroups = groups.size();
+  for (int64_t i = 0; i < numGroups; ++i) {
+    int64_t size = groups[i].size(), slices = std::min(size, maxSlices);
+    int64_t end = (i + 1) * numExperts / numGroups;
+    int64_t next = 0;
+    for (int64_t e = i * numExperts / numGroups; e < end; ++e) {
+      for (int64_t slice = 0; slice < slices; ++slice)
+        spread.ranks[e].push_back(groups[i][(next + slice) % size]);
+      spread.slices[e] = slices;
+      next = slices < size ? next + slices : 0;
+    }
+  }
+}
+
+ExpertSpread moe::pass::spreadInSlices(int64_t numExperts, int64_t numRanks,
+                                       int64_t numSlices, int64_t maxSlices) {
+  ExpertSpread spread = whole(numExperts);
+  int64_t perExpert = std::max<int64_t>(1, numRanks / numExperts);
+  bool isOneEach = numSlices == 0 && numExperts < numRanks;
+  if (numSlices == 0)
+    numSlices = isOneEach ? perExpert : numRanks;
+  numSlices = std::clamp<int64_t>(numSlices, 1, std::min(numRanks, maxSlices));
+  bool fits = isOneEach && perExpert <= maxSlices;
+  int64_t numGroups = fits ? numExperts : numRanks / numSlices;
+  std::vector<std::vector<int64_t>> groups = divide(numRanks, numGroups);
+  if (numGroups >= numExperts)
+    sliceReplicas(spread, groups, maxSlices);
+  else
+    sliceInGroups(spread, groups, maxSlices);
+  return spread;
+}
+
+ExpertSpread moe::pass::repeatInBlocks(const ExpertSpread &block,
+                                       int64_t numRanks, int64_t numBlocks) {
+  ExpertSpread spread = block;
+  spread.domains = block.domains * numBlocks;
+  int64_t blockSize = numRanks / numBlocks;
+  for (size_t e = 0; e < block.ranks.size(); ++e)
+    for (int64_t i = 1; i < numBlocks; ++i)
+      for (int64_t rank : block.ranks[e])
+        spread.ranks[e].push_back(rank + i * blockSize);
+  return spread;
+}
