@@ -106,7 +106,6 @@ struct InterpretPass : interp::impl::InterpretPassBase<InterpretPass> {
   void runOnOperation() override {
     if (failed(run()))
       signalPassFailure();
-    getOperation()->removeAttr(kKept);
   }
 
 private:

@@ -56,7 +56,7 @@ def InterpretKeepPass : Pass<"moe-interpret-keep", "::mlir::ModuleOp"> {
   let summary = "remembers the module for a later moe-interpret";
   let description = [{
     The module is kept as text in its attribute `moe.interpret_kept`, where no
-    pass can change it; moe-interpret removes it.
+    pass can change it. It stays for any number of comparisons.
   }];
 }
 
