@@ -6,9 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/params/WeightStore.h"
+#include "runtime/params/BlockPart.h"
+#include "runtime/params/HeldBlocks.h"
 #include "runtime/params/Layouts.h"
 #include "runtime/params/ParamExpr.h"
-#include "runtime/plan/Placement.h"
 #include "runtime/support/CheckedMath.h"
 
 #include <cstring>
@@ -28,14 +29,31 @@ struct FreeAligned {
 };
 using AlignedBytes = std::unique_ptr<std::byte, FreeAligned>;
 
-/// One block in one layout; loaded once, under its own lock.
-struct Entry {
+/// Something that is done once, under its own lock.
+struct Once {
   std::mutex mutex;
-  bool isLoaded = false;
+  bool isDone = false;
   Status status;
+
+  template <typename Function> Status run(Function function) {
+    std::lock_guard lock(mutex);
+    if (!isDone) {
+      status = function();
+      isDone = true;
+    }
+    return status;
+  }
+};
+
+/// One block, or a part of it, in one layout.
+struct Entry {
+  Once loading;
   BlockView view;
   AlignedBytes memory;
 };
+
+/// What is loaded once: parameter, block, its part along the axis, layout.
+using EntryKey = std::tuple<uint32_t, int, int, int64_t, int64_t, std::string>;
 
 } // namespace
 
@@ -47,20 +65,35 @@ struct WeightStore::Impl {
 
   std::mutex mutex; // of all below
   uint64_t memoryUsed = 0;
-  std::map<std::tuple<uint32_t, int, std::string>, std::unique_ptr<Entry>>
-      entries;
+  std::map<EntryKey, std::unique_ptr<Entry>> entries;
+  /// Blocks that were compared with their hashes as a whole.
+  std::map<std::pair<uint32_t, int>, std::unique_ptr<Once>> verified;
 
   Impl(const PlanFile &plan, WeightStoreOptions options)
       : plan(plan), options(std::move(options)) {}
 
   Status prepare();
-  StatusOr<BlockView> loadBlock(uint32_t param, int expert,
+  StatusOr<BlockView> loadBlock(uint32_t param, const HeldBlock &held,
                                 std::string_view layout);
-  Status load(const plan::ParamT &param, const plan::BlockT &block,
-              std::string_view layout, Entry &entry);
+  Status load(uint32_t param, const HeldBlock &held, std::string_view layout,
+              Entry &entry);
+  std::optional<std::span<const std::byte>>
+  inPlace(const plan::ParamT &param, const HeldBlock &held,
+          std::string_view layout) const;
+  Status verify(uint32_t param, const HeldBlock &held);
   StatusOr<AlignedBytes> allocate(const plan::ParamT &param, uint64_t bytes);
-  Status repack(const plan::ParamT &param, std::span<const std::byte> from,
-                std::string_view layout, std::span<std::byte> to);
+  WindowSource sourceOf(const plan::ParamT &param,
+                        const plan::BlockT &block) const;
+
+  /// The entry of a key, made when it is new.
+  template <typename Map, typename Key>
+  typename Map::mapped_type::element_type &entryOf(Map &map, Key key) {
+    std::lock_guard lock(mutex);
+    auto &slot = map[std::move(key)];
+    if (!slot)
+      slot = std::make_unique<typename Map::mapped_type::element_type>();
+    return *slot;
+  }
 };
 
 /// "dir/model.moeplan" gives "dir".
@@ -115,86 +148,109 @@ StatusOr<AlignedBytes> WeightStore::Impl::allocate(const plan::ParamT &param,
   return memory;
 }
 
-/// From the layout of the plan to another one, through rows.
-Status WeightStore::Impl::repack(const plan::ParamT &param,
-                                 std::span<const std::byte> from,
-                                 std::string_view layout,
-                                 std::span<std::byte> to) {
-  DType dtype = DType(param.dtype);
-  if (param.layout == kRowLayout)
-    return packLayout(layout, dtype, param.dims, from, to);
-  if (layout == kRowLayout)
-    return unpackLayout(param.layout, dtype, param.dims, from, to);
-  MOE_ASSIGN_OR_RETURN(uint64_t bytes,
-                       layoutBytes(kRowLayout, dtype, param.dims));
-  MOE_ASSIGN_OR_RETURN(AlignedBytes rows, allocate(param, bytes));
-  std::span<std::byte> rowSpan(rows.get(), bytes);
-  MOE_RETURN_IF_ERROR(
-      unpackLayout(param.layout, dtype, param.dims, from, rowSpan));
-  MOE_RETURN_IF_ERROR(packLayout(layout, dtype, param.dims, rowSpan, to));
-  std::lock_guard lock(mutex);
-  memoryUsed -= bytes;
-  return Status::ok();
+/// The bytes of the mapped plan that are what is held, if there are such.
+std::optional<std::span<const std::byte>>
+WeightStore::Impl::inPlace(const plan::ParamT &param, const HeldBlock &held,
+                           std::string_view layout) const {
+  const plan::BlockT &block = *param.blocks[held.block];
+  if (block.source != plan::BlockSource_Embedded || layout != param.layout)
+    return std::nullopt;
+  std::span<const std::byte> bytes = plan.blockBytes(block);
+  if (held.axis < 0)
+    return bytes;
+  std::optional<Interval> part =
+      contiguousPart(layout, DType(param.dtype), param.dims, held);
+  if (!part)
+    return std::nullopt;
+  return bytes.subspan(part->begin, part->size());
 }
 
-Status WeightStore::Impl::load(const plan::ParamT &param,
-                               const plan::BlockT &block,
+/// Compares an embedded block with its hashes, as far as the part needs it.
+Status WeightStore::Impl::verify(uint32_t index, const HeldBlock &held) {
+  const plan::ParamT &param = *plan.program().params[index];
+  const plan::BlockT &block = *param.blocks[held.block];
+  if (block.source != plan::BlockSource_Embedded || !options.verifyFull)
+    return Status::ok();
+  std::string place = "param " + param.name;
+  std::optional<Interval> part;
+  if (held.axis >= 0)
+    part = contiguousPart(param.layout, DType(param.dtype), param.dims, held);
+  if (part)
+    return plan.verifyBlock(block, part->begin, part->end).at(place);
+  return entryOf(verified, std::pair(index, held.block)).run([&] {
+    return plan.verifyBlock(block).at(place);
+  });
+}
+
+/// Windows of a whole block, whatever it is made of.
+WindowSource WeightStore::Impl::sourceOf(const plan::ParamT &param,
+                                         const plan::BlockT &block) const {
+  using Indices = std::span<const int64_t>;
+  switch (block.source) {
+  case plan::BlockSource_Embedded:
+    return [&](Indices starts, Indices sizes, std::span<std::byte> out) {
+      readBlockWindow(param.layout, DType(param.dtype), param.dims,
+                      plan.blockBytes(block), starts, sizes, out);
+      return Status::ok();
+    };
+  case plan::BlockSource_Reference:
+    return [&](Indices starts, Indices sizes, std::span<std::byte> out) {
+      return evaluator->evaluate(block.expr, starts, sizes, out)
+          .at("param " + param.name);
+    };
+  case plan::BlockSource_Synthetic:
+    break;
+  }
+  return [&](Indices starts, Indices sizes, std::span<std::byte> out) {
+    fillSynthetic(block.seed, DType(param.dtype), param.dims, starts, sizes,
+                  out);
+    return Status::ok();
+  };
+}
+
+Status WeightStore::Impl::load(uint32_t index, const HeldBlock &held,
                                std::string_view layout, Entry &entry) {
-  DType dtype = DType(param.dtype);
-  bool isEmbedded = block.source == plan::BlockSource_Embedded;
-  if (isEmbedded && options.verifyFull)
-    MOE_RETURN_IF_ERROR(plan.verifyBlock(block).at("param " + param.name));
-  if (isEmbedded && layout == param.layout) {
-    std::span<const std::byte> bytes = plan.blockBytes(block);
-    entry.view = {bytes.data(), bytes.size()};
+  const plan::ParamT &param = *plan.program().params[index];
+  MOE_RETURN_IF_ERROR(verify(index, held));
+  entry.view.sliceSize = held.axis < 0 ? -1 : held.part.size();
+  if (auto bytes = inPlace(param, held, layout)) {
+    entry.view.data = bytes->data();
+    entry.view.bytes = bytes->size();
     return Status::ok();
   }
-
-  MOE_ASSIGN_OR_RETURN(uint64_t bytes, layoutBytes(layout, dtype, param.dims));
+  DType dtype = DType(param.dtype);
+  std::vector<int64_t> dims = held.dims(param.dims);
+  MOE_ASSIGN_OR_RETURN(uint64_t bytes, layoutBytes(layout, dtype, dims));
   MOE_ASSIGN_OR_RETURN(entry.memory, allocate(param, bytes));
-  std::span<std::byte> memory(entry.memory.get(), bytes);
-  entry.view = {memory.data(), memory.size()};
-  if (isEmbedded)
-    return repack(param, plan.blockBytes(block), layout, memory);
+  entry.view.data = entry.memory.get();
+  entry.view.bytes = bytes;
 
-  size_t filled = 0;
+  WindowSource whole = sourceOf(param, *param.blocks[held.block]);
+  WindowSource part = [&](std::span<const int64_t> starts,
+                          std::span<const int64_t> sizes,
+                          std::span<std::byte> out) {
+    std::vector<int64_t> moved(starts.begin(), starts.end());
+    moved[held.axis] += held.part.begin;
+    return whole(moved, sizes, out);
+  };
+  std::byte *to = entry.memory.get();
   BytesSink sink = [&](std::span<const std::byte> piece) {
-    std::memcpy(memory.data() + filled, piece.data(), piece.size());
-    filled += piece.size();
+    std::memcpy(to, piece.data(), piece.size());
+    to += piece.size();
     return Status::ok();
   };
-  if (block.source == plan::BlockSource_Reference)
-    return streamPacked(*evaluator, block.expr, layout, sink)
-        .at("param " + param.name);
-  WindowSource source = [&](std::span<const int64_t> starts,
-                            std::span<const int64_t> sizes,
-                            std::span<std::byte> out) {
-    fillSynthetic(block.seed, dtype, param.dims, starts, sizes, out);
-    return Status::ok();
-  };
-  return streamPacked(source, dtype, param.dims, layout, sink);
+  return streamPacked(held.axis < 0 ? whole : part, dtype, dims, layout, sink);
 }
 
-StatusOr<BlockView> WeightStore::Impl::loadBlock(uint32_t param, int expert,
+StatusOr<BlockView> WeightStore::Impl::loadBlock(uint32_t param,
+                                                 const HeldBlock &held,
                                                  std::string_view layout) {
-  Entry *entry;
-  {
-    std::lock_guard lock(mutex);
-    std::unique_ptr<Entry> &slot =
-        entries[{param, expert, std::string(layout)}];
-    if (!slot)
-      slot = std::make_unique<Entry>();
-    entry = slot.get();
-  }
-  std::lock_guard lock(entry->mutex);
-  if (!entry->isLoaded) {
-    const plan::ParamT &theParam = *plan.program().params[param];
-    entry->status = load(theParam, *theParam.blocks[expert], layout, *entry);
-    entry->isLoaded = true;
-  }
-  if (!entry->status.isOk())
-    return entry->status;
-  return entry->view;
+  Entry &entry =
+      entryOf(entries, EntryKey{param, held.block, held.axis, held.part.begin,
+                                held.part.end, layout});
+  MOE_RETURN_IF_ERROR(
+      entry.loading.run([&] { return load(param, held, layout, entry); }));
+  return entry.view;
 }
 
 WeightStore::WeightStore(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
@@ -214,18 +270,16 @@ StatusOr<ParamBlocks> WeightStore::load(int rank, uint32_t param,
     return Status(StatusCode::Internal,
                   "param " + std::to_string(param) + " does not exist");
   const plan::ParamT &theParam = *program.params[param];
-  std::vector<int> experts = {0};
-  if (theParam.experts > 0)
-    experts = expertsOf(*program.layers[theParam.layer], rank);
+  MOE_ASSIGN_OR_RETURN(std::vector<HeldBlock> held,
+                       heldBlocks(program, theParam, rank));
   ParamBlocks blocks;
   blocks.isExpert = theParam.is_expert;
-  for (int expert : experts) {
-    MOE_ASSIGN_OR_RETURN(BlockView view,
-                         impl->loadBlock(param, expert, layout));
+  for (const HeldBlock &each : held) {
+    MOE_ASSIGN_OR_RETURN(BlockView view, impl->loadBlock(param, each, layout));
     blocks.views.push_back(view);
     blocks.bytes += view.bytes;
     blocks.wasRepacked |=
-        theParam.blocks[expert]->source == plan::BlockSource_Embedded &&
+        theParam.blocks[each.block]->source == plan::BlockSource_Embedded &&
         layout != theParam.layout;
   }
   return blocks;

@@ -6,15 +6,19 @@
 //===----------------------------------------------------------------------===//
 //
 // Gives each rank the blocks that it holds: every dense parameter, and of the
-// experts' parameters those that the placement assigns to it. A block is
+// experts' parameters those that the placement assigns to it, or its parts of
+// them (HeldBlocks.h). A block or part is
 //
-//   Embedded    seen where the plan file is mapped, without a copy, if it has
-//               the layout that is wanted; else repacked,
+//   Embedded    seen where the plan file is mapped, without a copy, if it lies
+//               there in the layout that is wanted; else repacked,
 //   Reference   evaluated from the weight files and packed,
 //   Synthetic   made from its seed.
 //
-// Ranks of one process use one store, so a block that several of them hold is
-// there once.
+// Nothing outside of a part is evaluated, and no more of the plan is compared
+// with its hashes than the chunks that the part lies in.
+//
+// Ranks of one process use one store, so what several of them hold is there
+// once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -48,8 +52,8 @@ struct WeightStoreOptions {
 
 /// The blocks of one parameter that one rank holds.
 struct ParamBlocks {
-  /// One of a dense parameter; of experts those of expertsOf(layer, rank), in
-  /// this order. The bytes live as long as the store.
+  /// One of a dense parameter; of experts those of localExperts(), in this
+  /// order. The bytes live as long as the store.
   std::vector<BlockView> views;
   /// Their sum, and whether they count as expert weights.
   uint64_t bytes = 0;

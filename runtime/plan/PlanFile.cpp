@@ -140,6 +140,11 @@ PlanFile::blockBytes(const plan::BlockT &block) const {
 }
 
 Status PlanFile::verifyBlock(const plan::BlockT &block) const {
+  return verifyBlock(block, 0, block.bytes);
+}
+
+Status PlanFile::verifyBlock(const plan::BlockT &block, uint64_t begin,
+                             uint64_t end) const {
   std::span<const std::byte> bytes = blockBytes(block);
   auto error = [&](size_t at, const char *what) {
     return badPlan(thePath + ": weights section: the block at " +
@@ -147,12 +152,14 @@ Status PlanFile::verifyBlock(const plan::BlockT &block) const {
                    std::to_string(at));
   };
   size_t chunkBytes = theProgram->chunk_bytes;
-  for (size_t i = 0; i * chunkBytes < bytes.size(); ++i) {
+  for (size_t i = begin / chunkBytes; i * chunkBytes < end; ++i) {
     size_t size = std::min(chunkBytes, bytes.size() - i * chunkBytes);
     if (hashBytes(bytes.data() + i * chunkBytes, size) !=
         theProgram->chunk_hashes[block.first_hash + i])
       return error(i * chunkBytes, "does not match its hash");
   }
+  if (end < bytes.size())
+    return Status::ok();
   size_t padding = (kAlignment - bytes.size() % kAlignment) % kAlignment;
   if (!isZero(weights.subspan(block.offset + block.bytes, padding)))
     return error(bytes.size(), "has padding that is not zero");

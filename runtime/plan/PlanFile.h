@@ -59,6 +59,10 @@ public:
   std::span<const std::byte> blockBytes(const plan::BlockT &block) const;
   /// Compares an embedded block with its chunk hashes.
   Status verifyBlock(const plan::BlockT &block) const;
+  /// Only the chunks that hold bytes [begin, end) of it: what a rank needs that
+  /// reads no others.
+  Status verifyBlock(const plan::BlockT &block, uint64_t begin,
+                     uint64_t end) const;
   /// All embedded blocks: then every byte of the file has been verified.
   Status verifyAllBlocks() const;
 

@@ -25,6 +25,9 @@ inline constexpr int kMaxRank = 8;
 struct BlockView {
   const std::byte *data = nullptr;
   size_t bytes = 0;
+  /// Elements of the block along the dimension that ranks divide (Param's
+  /// part_axis), or -1: this rank holds the whole block.
+  int64_t sliceSize = -1;
 };
 
 /// Shape, strides and memory of a tensor. Strides count elements and may be 0
@@ -37,7 +40,8 @@ struct TensorView {
   int64_t strides[kMaxRank] = {};
   /// Parameters only. A dense parameter has one block. A parameter of experts
   /// has one block for each expert that this rank holds, in the order of its
-  /// placement; `dims` are then those of one expert.
+  /// placement; `dims` are then those of one whole expert, also where a block
+  /// is only a slice of it.
   std::span<const BlockView> blocks;
   /// Layout of the blocks.
   std::string_view layout = "row";

@@ -178,11 +178,12 @@ StatusOr<Operands> AttentionKernel::operandsOf(const KernelArgs &args) const {
               out.dims[0] == o.batch && v.dims[1] == o.groups &&
               out.dims[1] == o.heads && v.dims[2] == o.keys &&
               out.dims[2] == o.queries && k.dims[3] == o.depth &&
-              out.dims[3] == o.width && o.groups > 0 && o.heads % o.groups == 0;
+              out.dims[3] == o.width &&
+              (o.groups > 0 ? o.heads % o.groups == 0 : o.heads == 0);
   if (!fits)
     return badPlan("q " + shapeText(q) + ", k " + shapeText(k) + ", v " +
                    shapeText(v) + " cannot give " + shapeText(out));
-  o.headsPerGroup = o.heads / o.groups;
+  o.headsPerGroup = o.groups > 0 ? o.heads / o.groups : 0;
   if (o.sink->present() && (o.sink->rank != 1 || o.sink->dims[0] != o.heads ||
                             !isFloat(o.sink->dtype)))
     return badPlan("sink has shape " + shapeText(*o.sink) + ", expected [" +

@@ -35,7 +35,9 @@ protected:
   struct Range {
     int64_t begin, end;
   };
-  StatusOr<std::span<const int64_t>> begins(const StepContext &context) const;
+  StatusOr<std::span<const int64_t>> begins(const StepContext &context) const {
+    return partBegins(context, part, numRanks);
+  }
   static Range rangeOf(std::span<const int64_t> begins, int64_t size,
                        int rank) {
     int64_t whole = begins.back();
@@ -121,26 +123,36 @@ private:
   ReduceOp op;
 };
 
-/// Parts differ in size, so the whole is reduced and each rank keeps its own.
+/// Parts differ in size, and communicators reduce equal ones: each rank's part
+/// is brought to the size of the largest.
 class ReduceScatterKernel : public PartKernel {
 public:
   ReduceScatterKernel(const KernelSpec &spec, const Isa &isa, int64_t axis,
                       std::string part, ReduceOp op)
       : PartKernel(spec, isa, axis, std::move(part)), op(op) {}
   StatusOr<size_t> workspaceBytes(const KernelArgs &args,
-                                  int numThreads) const override {
-    Scratch scratch;
-    cut(scratch, args.inputs[0]);
-    return scratch.bytes();
-  }
+                                  int numThreads) const override;
   Status run(const KernelArgs &args, StepContext &context) const override;
 
 private:
-  static std::byte *cut(Scratch &scratch, const TensorView &x) {
-    return scratch.take<std::byte>(
-        x.numElements() *
-        static_cast<int64_t>(dtypeSize(reducedType(x.dtype))));
+  struct Buffers {
+    std::byte *sent;     ///< [numRanks][slot], if x cannot be sent as it is
+    std::byte *received; ///< [slot]
+  };
+  Buffers cut(Scratch &scratch, const TensorView &x, int64_t slot,
+              bool isInPlace) const {
+    auto width = static_cast<int64_t>(dtypeSize(reducedType(x.dtype)));
+    return {scratch.take<std::byte>(isInPlace ? 0 : numRanks * slot * width),
+            scratch.take<std::byte>(slot * width)};
   }
+  /// Elements of a part that has `largest` along the axis.
+  static int64_t slotOf(const TensorView &x, int axis, int64_t largest) {
+    int64_t size = x.dims[axis];
+    return size > 0 ? x.numElements() / size * largest : 0;
+  }
+  void pack(ThreadPool &pool, const TensorView &x, int axis,
+            std::span<const int64_t> parts, int64_t slot,
+            std::byte *sent) const;
 
   ReduceOp op;
 };
@@ -150,17 +162,6 @@ private:
 //===----------------------------------------------------------------------===//
 // Parts
 //===----------------------------------------------------------------------===//
-
-StatusOr<std::span<const int64_t>>
-PartKernel::begins(const StepContext &context) const {
-  size_t expected = static_cast<size_t>(numRanks) + 1;
-  if (context.parts && context.comm.size() == numRanks) {
-    auto found = context.parts->find(part);
-    if (found != context.parts->end() && found->second.size() == expected)
-      return std::span<const int64_t>(found->second);
-  }
-  return badPlan("ranks do not divide a symbol '" + part + "'");
-}
 
 StatusOr<int> PartKernel::checkAxis(const TensorView &local,
                                     const TensorView &whole) const {
@@ -285,40 +286,84 @@ Status AllReduceKernel::run(const KernelArgs &args,
   return context.comm.allReduce(out.data, count, type, op, context.tag);
 }
 
+StatusOr<size_t> ReduceScatterKernel::workspaceBytes(const KernelArgs &args,
+                                                     int numThreads) const {
+  const TensorView &x = args.inputs[0], &out = args.outputs[0];
+  MOE_ASSIGN_OR_RETURN(int normal, checkAxis(out, x));
+  // Parts of n differ by at most one n-th of the dimension, and so much has
+  // every rank whose part is not empty.
+  int64_t size = x.dims[normal], own = out.dims[normal];
+  int64_t largest = own > 0 ? std::min(size, 2 * own) : size;
+  Scratch scratch;
+  cut(scratch, x, slotOf(x, normal, largest), /*isInPlace=*/false);
+  return scratch.bytes();
+}
+
+/// Every rank's part as its register type, one slot for each.
+void ReduceScatterKernel::pack(ThreadPool &pool, const TensorView &x, int axis,
+                               std::span<const int64_t> parts, int64_t slot,
+                               std::byte *sent) const {
+  DType type = reducedType(x.dtype);
+  auto width = static_cast<int64_t>(dtypeSize(type));
+  auto element = static_cast<int64_t>(dtypeSize(x.dtype));
+  int64_t inner = productOf(x, axis + 1, x.rank);
+  int64_t outer = productOf(x, 0, axis);
+  forRange(pool, numRanks, static_cast<double>(slot),
+           [&](int64_t rank, int64_t end, int) {
+             for (; rank < end; ++rank) {
+               Range range =
+                   rangeOf(parts, x.dims[axis], static_cast<int>(rank));
+               int64_t count = (range.end - range.begin) * inner;
+               std::byte *to = sent + rank * slot * width;
+               for (int64_t i = 0; i < outer; ++i, to += count * width) {
+                 const std::byte *from =
+                     blockData(x) +
+                     (i * x.dims[axis] + range.begin) * inner * element;
+                 if (type == x.dtype)
+                   std::memcpy(to, from, count * width);
+                 else
+                   isa.loadTile(x.dtype, from, 1, to, count);
+               }
+               std::memset(to, 0, (slot - outer * count) * width);
+             }
+           });
+}
+
 Status ReduceScatterKernel::run(const KernelArgs &args,
                                 StepContext &context) const {
   const TensorView &x = args.inputs[0], &out = args.outputs[0];
   MOE_ASSIGN_OR_RETURN(int normal, checkAxis(out, x));
   MOE_ASSIGN_OR_RETURN(std::span<const int64_t> parts, begins(context));
-  Range range = rangeOf(parts, x.dims[normal], context.comm.rank());
-  MOE_RETURN_IF_ERROR(checkLocal(out, normal, range));
+  Range own = rangeOf(parts, x.dims[normal], context.comm.rank());
+  MOE_RETURN_IF_ERROR(checkLocal(out, normal, own));
   MOE_RETURN_IF_ERROR(expectContiguous(x, "x"));
   MOE_RETURN_IF_ERROR(expectContiguous(out, "result"));
+  int64_t largest = 0;
+  bool areEqual = true;
+  for (int r = 0; r < numRanks; ++r) {
+    Range range = rangeOf(parts, x.dims[normal], r);
+    largest = std::max(largest, range.end - range.begin);
+    areEqual &= range.end - range.begin == own.end - own.begin;
+  }
+  int64_t slot = slotOf(x, normal, largest);
+  DType type = reducedType(x.dtype);
+  bool isInPlace = areEqual && type == x.dtype && productOf(x, 0, normal) == 1;
   Scratch scratch(context.workspace);
-  std::byte *wide = cut(scratch, x);
+  Buffers buffers = cut(scratch, x, slot, isInPlace);
   if (!scratch.fits())
     return expectWorkspace(context, *scratch.bytes());
-  DType type = reducedType(x.dtype);
-  int64_t wideBytes = static_cast<int64_t>(dtypeSize(type));
-  if (type != x.dtype)
-    isa.loadTile(x.dtype, blockData(x), 1, wide, x.numElements());
-  else if (x.numElements() > 0)
-    std::memcpy(wide, blockData(x), x.numElements() * wideBytes);
-  MOE_RETURN_IF_ERROR(
-      context.comm.allReduce(wide, x.numElements(), type, op, context.tag));
-  // Rows of this rank's part, for each index of the outer dimensions.
-  int64_t inner = productOf(x, normal + 1, x.rank);
-  int64_t rowElements = (range.end - range.begin) * inner;
-  int64_t outBytes = static_cast<int64_t>(dtypeSize(out.dtype));
-  for (int64_t i = 0; i < productOf(x, 0, normal); ++i) {
-    const std::byte *from =
-        wide + (i * x.dims[normal] + range.begin) * inner * wideBytes;
-    std::byte *to = out.as<std::byte>() + i * rowElements * outBytes;
-    if (type == out.dtype)
-      std::memcpy(to, from, rowElements * outBytes);
-    else
-      isa.storeTile(out.dtype, from, to, 1, rowElements);
+  const std::byte *sent = blockData(x);
+  if (!isInPlace) {
+    pack(context.pool, x, normal, parts, slot, buffers.sent);
+    sent = buffers.sent;
   }
+  MOE_RETURN_IF_ERROR(context.comm.reduceScatter(sent, buffers.received, slot,
+                                                 type, op, context.tag));
+  int64_t count = out.numElements();
+  if (type == out.dtype && count > 0)
+    std::memcpy(out.data, buffers.received, count * dtypeSize(type));
+  else if (type != out.dtype)
+    isa.storeTile(out.dtype, buffers.received, out.data, 1, count);
   return Status::ok();
 }
 

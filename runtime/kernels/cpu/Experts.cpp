@@ -25,7 +25,8 @@ namespace {
 /// Rows of one network in one pass.
 struct Part {
   FfnWeights weights;
-  int64_t row; ///< in rows and results
+  int64_t hidden; ///< hidden values, of a slice its own
+  int64_t row;    ///< in rows and results
   int64_t rows;
   int64_t firstItem; ///< number of its first work item
 };
@@ -52,20 +53,31 @@ protected:
     int64_t rows = 0;
     const int32_t *counts = nullptr;
     int64_t networks = 1;
+    /// The hidden values of a whole network; `sizes` has those of the largest
+    /// slice.
+    int64_t wholeHidden = 0;
     FfnSizes sizes;
   };
 
   Status checkRows(const Call &call) const;
   Buffers cut(Scratch &scratch, const Call &call, const FfnOperands &operands,
               int numThreads) const;
-  /// `weightsOf(i)` gives the weights of network i.
-  template <typename WeightsOf>
+  /// `indexOf(i)` says which network i is.
+  template <typename IndexOf>
   Status runCall(const Call &call, const FfnOperands &operands,
-                 StepContext &context, WeightsOf weightsOf) const;
+                 StepContext &context, IndexOf indexOf) const;
 
   FfnAttributes attributes;
 
 private:
+  void addFlops(const Call &call, int64_t hidden, int64_t rows,
+                Counters &counters) const {
+    FfnSizes sizes = call.sizes;
+    sizes.hidden = hidden;
+    counters.flops +=
+        static_cast<uint64_t>(ffnFlopsPerRow(sizes, attributes.gating)) *
+        static_cast<uint64_t>(rows);
+  }
   /// Rows whose hidden values are kept at once.
   static int64_t passRows(const Call &call);
   void runPass(const Call &call, const float *x, const Buffers &buffers,
@@ -87,10 +99,10 @@ private:
 class ExpertsKernel : public NetworksKernel {
 public:
   ExpertsKernel(const KernelSpec &spec, const Isa &isa,
-                FfnAttributes attributes, std::vector<int> localExperts,
+                FfnAttributes attributes, std::vector<LocalExpert> held,
                 int64_t numExperts)
-      : NetworksKernel(spec, isa, attributes),
-        localExperts(std::move(localExperts)), numExperts(numExperts) {}
+      : NetworksKernel(spec, isa, attributes), held(std::move(held)),
+        numExperts(numExperts) {}
   StatusOr<size_t> workspaceBytes(const KernelArgs &args,
                                   int numThreads) const override;
   Status run(const KernelArgs &args, StepContext &context) const override;
@@ -98,9 +110,12 @@ public:
 private:
   StatusOr<Call> callOf(const KernelArgs &args,
                         const FfnOperands &operands) const;
+  /// The network of counts[local].
+  FfnOperands::Index indexOf(int64_t local) const;
+  Status checkNetworks(const Call &call, const FfnOperands &operands) const;
 
   /// Experts of this rank in the order of counts, if experts are placed.
-  std::vector<int> localExperts;
+  std::vector<LocalExpert> held;
   int64_t numExperts; ///< of all ranks; -1 if experts are not placed
 };
 
@@ -160,30 +175,32 @@ static const Part &partOf(std::span<const Part> parts, int64_t item) {
   return *(after - 1);
 }
 
-/// Numbers the work items of all parts for `panels` panels of outputs; returns
-/// their number and sets the panels of a group.
-static int64_t numberItems(std::span<Part> parts, int64_t panels, int threads,
-                           int64_t &groupSize) {
-  int64_t rows = 0, rowBlocks = 0;
+/// Numbers the work items of all parts, which have panelsOf(part) panels of
+/// outputs each; returns their number and sets the panels of a group.
+template <typename PanelsOf>
+static int64_t numberItems(std::span<Part> parts, PanelsOf panelsOf,
+                           int threads, int64_t &groupSize) {
+  int64_t rows = 0, rowBlocks = 0, mostPanels = 0;
   for (const Part &part : parts) {
     rows += part.rows;
     rowBlocks += ceilDiv(part.rows, kRowBlock);
+    mostPanels = std::max(mostPanels, panelsOf(part));
   }
-  groupSize = groupPanels(panels, rows, rowBlocks, threads);
+  groupSize = groupPanels(mostPanels, rows, rowBlocks, threads);
   int64_t items = 0;
   for (Part &part : parts) {
     part.firstItem = items;
-    items += ceilDiv(part.rows, kRowBlock) * ceilDiv(panels, groupSize);
+    items += ceilDiv(part.rows, kRowBlock) * ceilDiv(panelsOf(part), groupSize);
   }
   return items;
 }
 
 /// Calls body(part, first row in the part, rows, panel, panels, thread).
-template <typename Body>
-static void forTiles(ThreadPool &pool, std::span<Part> parts, int64_t panels,
-                     double work, Body body) {
+template <typename PanelsOf, typename Body>
+static void forTiles(ThreadPool &pool, std::span<Part> parts, double work,
+                     PanelsOf panelsOf, Body body) {
   int64_t groupSize;
-  int64_t items = numberItems(parts, panels, pool.numThreads(), groupSize);
+  int64_t items = numberItems(parts, panelsOf, pool.numThreads(), groupSize);
   forItems(pool, items, work, [&](int64_t item, int thread) {
     const Part &part = partOf(parts, item);
     int64_t rowBlocks = ceilDiv(part.rows, kRowBlock);
@@ -191,35 +208,42 @@ static void forTiles(ThreadPool &pool, std::span<Part> parts, int64_t panels,
     int64_t row = index % rowBlocks * kRowBlock;
     int64_t panel = index / rowBlocks * groupSize;
     body(part, row, std::min(kRowBlock, part.rows - row), panel,
-         std::min(groupSize, panels - panel), thread);
+         std::min(groupSize, panelsOf(part) - panel), thread);
   });
 }
 
 void NetworksKernel::runPass(const Call &call, const float *x,
                              const Buffers &buffers, int64_t begin,
                              std::span<Part> parts, ThreadPool &pool) const {
-  const FfnSizes &sizes = call.sizes;
-  int64_t rows = 0;
-  for (const Part &part : parts)
-    rows += part.rows;
-  double work =
-      ffnFlopsPerRow(sizes, attributes.gating) * static_cast<double>(rows) / 2;
-  auto hiddenRow = [&](int64_t row) {
-    return buffers.hidden + (row - begin) * sizes.hiddenStride();
+  auto sizesOf = [&](const Part &part) {
+    FfnSizes sizes = call.sizes;
+    sizes.hidden = part.hidden;
+    sizes.hiddenRoom = call.sizes.hidden;
+    return sizes;
   };
-  forTiles(pool, parts, sizes.hiddenPanels(), work,
-           [&](const Part &part, int64_t row, int64_t count, int64_t panel,
-               int64_t panels, int thread) {
-             row += part.row;
-             HiddenTile tile{
-                 x + row * sizes.inputs, sizes.inputs, count, panel, panels,
-                 hiddenRow(row)};
-             computeHidden(isa, attributes, sizes, part.weights, tile,
-                           buffers.threads[thread]);
-           });
+  double work = 0;
+  for (const Part &part : parts)
+    work += ffnFlopsPerRow(sizesOf(part), attributes.gating) *
+            static_cast<double>(part.rows) / 2;
+  auto hiddenRow = [&](int64_t row) {
+    return buffers.hidden + (row - begin) * call.sizes.hiddenStride();
+  };
+  int64_t inputs = call.sizes.inputs, outputs = call.sizes.outputs;
+  forTiles(
+      pool, parts, work,
+      [](const Part &part) { return ceilDiv(part.hidden, kPanel); },
+      [&](const Part &part, int64_t row, int64_t count, int64_t panel,
+          int64_t panels, int thread) {
+        row += part.row;
+        HiddenTile tile{x + row * inputs, inputs,        count, panel,
+                        panels,           hiddenRow(row)};
+        computeHidden(isa, attributes, sizesOf(part), part.weights, tile,
+                      buffers.threads[thread]);
+      });
   int64_t size = static_cast<int64_t>(dtypeSize(call.out->dtype));
   forTiles(
-      pool, parts, sizes.outputPanels(), work,
+      pool, parts, work,
+      [&](const Part &) { return call.sizes.outputPanels(); },
       [&](const Part &part, int64_t row, int64_t count, int64_t panel,
           int64_t panels, int thread) {
         row += part.row;
@@ -227,34 +251,42 @@ void NetworksKernel::runPass(const Call &call, const float *x,
                         count,
                         panel,
                         panels,
-                        call.out->as<std::byte>() + row * sizes.outputs * size,
+                        call.out->as<std::byte>() + row * outputs * size,
                         call.out->dtype};
-        computeOutput(isa, sizes, part.weights, tile, buffers.threads[thread]);
+        computeOutput(isa, sizesOf(part), part.weights, tile,
+                      buffers.threads[thread]);
       });
 }
 
-template <typename WeightsOf>
+/// The rows of all networks, or an error if their counts exceed the memory.
+static StatusOr<int64_t> countRows(std::span<const int32_t> counts,
+                                   const TensorView &x,
+                                   const std::string &step) {
+  int64_t rows = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] < 0 || counts[i] > x.dims[0] - rows)
+      return Status(StatusCode::BadPlan,
+                    step + ": count " + std::to_string(counts[i]) +
+                        " of expert " + std::to_string(i) +
+                        " exceeds the rows " + shapeText(x));
+    rows += counts[i];
+  }
+  return rows;
+}
+
+template <typename IndexOf>
 Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
-                               StepContext &context,
-                               WeightsOf weightsOf) const {
+                               StepContext &context, IndexOf indexOf) const {
   Scratch scratch(context.workspace);
   Buffers buffers = cut(scratch, call, operands, context.pool.numThreads());
   if (!scratch.fits())
     return expectWorkspace(context, *scratch.bytes());
   int64_t rows = call.rows;
   if (call.counts) {
-    rows = 0;
-    for (int64_t i = 0; i < call.networks; ++i) {
-      if (call.counts[i] < 0 || call.counts[i] > call.rows - rows)
-        return badPlan("count " + std::to_string(call.counts[i]) +
-                       " of expert " + std::to_string(i) +
-                       " exceeds the rows " + shapeText(*call.x));
-      rows += call.counts[i];
-    }
+    MOE_ASSIGN_OR_RETURN(
+        rows, countRows({call.counts, static_cast<size_t>(call.networks)},
+                        *call.x, name));
   }
-  context.counters.flops +=
-      static_cast<uint64_t>(ffnFlopsPerRow(call.sizes, attributes.gating) *
-                            static_cast<double>(rows));
   const float *x = dataOf<float>(*call.x);
   if (buffers.x) {
     TensorView used = *call.x;
@@ -272,8 +304,13 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
     while (row < rows && row - begin < limit) {
       int64_t all = call.counts ? call.counts[network] : rows;
       int64_t count = std::min(all - taken, begin + limit - row);
-      if (count > 0)
-        buffers.parts[numParts++] = {weightsOf(network), row, count, 0};
+      if (count > 0) {
+        FfnOperands::Index index = indexOf(network);
+        int64_t hidden = index.hiddenOf(call.wholeHidden).size();
+        buffers.parts[numParts++] = {operands.weights(call.wholeHidden, index),
+                                     hidden, row, count, 0};
+        addFlops(call, hidden, count, context.counters);
+      }
       row += count;
       taken += count;
       if (taken == all) {
@@ -296,6 +333,7 @@ StatusOr<NetworksKernel::Call>
 FfnKernel::callOf(const KernelArgs &args, const FfnOperands &operands) const {
   Call call;
   MOE_ASSIGN_OR_RETURN(call.sizes, operands.sizes(name, attributes.gating));
+  call.wholeHidden = call.sizes.hidden;
   MOE_ASSIGN_OR_RETURN(int64_t networks, operands.numNetworks(name));
   if (networks >= 0)
     return badPlan("w1 has shape " + shapeText(*operands.w1) +
@@ -320,7 +358,7 @@ Status FfnKernel::run(const KernelArgs &args, StepContext &context) const {
   FfnOperands operands(args, 1);
   MOE_ASSIGN_OR_RETURN(Call call, callOf(args, operands));
   return runCall(call, operands, context,
-                 [&](int64_t) { return operands.weights(call.sizes, {}); });
+                 [](int64_t) { return FfnOperands::Index(); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -332,6 +370,14 @@ ExpertsKernel::callOf(const KernelArgs &args,
                       const FfnOperands &operands) const {
   Call call;
   MOE_ASSIGN_OR_RETURN(call.sizes, operands.sizes(name, attributes.gating));
+  call.wholeHidden = call.sizes.hidden;
+  if (numExperts >= 0) {
+    call.sizes.hidden = 0;
+    for (size_t i = 0; i < held.size(); ++i)
+      call.sizes.hidden = std::max(
+          call.sizes.hidden,
+          indexOf(static_cast<int64_t>(i)).hiddenOf(call.wholeHidden).size());
+  }
   call.x = &args.inputs[0];
   call.out = &args.outputs[0];
   MOE_RETURN_IF_ERROR(expectRank(*call.x, 2, "rows"));
@@ -355,26 +401,39 @@ StatusOr<size_t> ExpertsKernel::workspaceBytes(const KernelArgs &args,
   return scratch.bytes();
 }
 
-Status ExpertsKernel::run(const KernelArgs &args, StepContext &context) const {
-  FfnOperands operands(args, 2);
-  MOE_ASSIGN_OR_RETURN(Call call, callOf(args, operands));
-  int64_t numLocal = static_cast<int64_t>(localExperts.size());
-  auto indexOf = [&](int64_t local) {
-    bool isPlaced = numExperts >= 0 && local < numLocal;
-    return FfnOperands::Index{local, isPlaced ? localExperts[local] : local,
-                              numExperts};
-  };
+FfnOperands::Index ExpertsKernel::indexOf(int64_t local) const {
+  if (numExperts < 0 || local >= static_cast<int64_t>(held.size()))
+    return {local, local, numExperts};
+  const LocalExpert &expert = held[local];
+  return {local, expert.expert, numExperts, expert.slice, expert.numSlices};
+}
+
+/// Whether the weights are here that the rows need.
+Status ExpertsKernel::checkNetworks(const Call &call,
+                                    const FfnOperands &operands) const {
+  int64_t numHeld = static_cast<int64_t>(held.size());
   for (int64_t i = 0; i < call.networks; ++i) {
     if (call.counts[i] <= 0)
       continue;
-    if ((numExperts >= 0 && i >= numLocal) || !operands.has(indexOf(i)))
+    if ((numExperts >= 0 && i >= numHeld) || !operands.has(indexOf(i)))
       return badPlan("rows for expert " + std::to_string(i) +
                      " of this rank, whose weights are not here");
-    context.counters.expertRows += call.counts[i];
+    if (!operands.haveSlices(call.wholeHidden, attributes.gating, indexOf(i)))
+      return badPlan("the weights of expert " + std::to_string(i) +
+                     " of this rank are not those of its slice");
   }
-  return runCall(call, operands, context, [&](int64_t local) {
-    return operands.weights(call.sizes, indexOf(local));
-  });
+  return Status::ok();
+}
+
+Status ExpertsKernel::run(const KernelArgs &args, StepContext &context) const {
+  FfnOperands operands(args, 2);
+  MOE_ASSIGN_OR_RETURN(Call call, callOf(args, operands));
+  MOE_RETURN_IF_ERROR(checkNetworks(call, operands));
+  for (int64_t i = 0; i < call.networks; ++i)
+    if (call.counts[i] > 0 && indexOf(i).slice == 0)
+      context.counters.expertRows += call.counts[i];
+  return runCall(call, operands, context,
+                 [&](int64_t local) { return indexOf(local); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -397,14 +456,14 @@ static StatusOr<std::unique_ptr<Kernel>> createExperts(const KernelSpec &spec,
   StepAttributes attributes(spec.step);
   MOE_ASSIGN_OR_RETURN(FfnAttributes parsed, FfnAttributes::parse(attributes));
   MOE_RETURN_IF_ERROR(attributes.checkAllRead());
-  std::vector<int> localExperts;
+  std::vector<LocalExpert> held;
   int64_t numExperts = -1;
   if (spec.layer && !spec.layer->places.empty()) {
-    localExperts = expertsOf(*spec.layer, spec.rank);
+    held = localExperts(*spec.layer, spec.rank);
     numExperts = spec.layer->experts;
   }
   return std::unique_ptr<Kernel>(std::make_unique<ExpertsKernel>(
-      spec, isa, parsed, std::move(localExperts), numExperts));
+      spec, isa, parsed, std::move(held), numExperts));
 }
 
 void registerFfn(KernelRegistry &registry, const Isa &isa) {

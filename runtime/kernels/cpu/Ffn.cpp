@@ -147,6 +147,30 @@ bool FfnOperands::has(Index index) const {
          isIn(*b2, 1) && isIn(*b3, 1);
 }
 
+/// The block of network `index`, or null for tensors of all networks.
+static const BlockView *blockOf(const TensorView &view, int rank,
+                                FfnOperands::Index index) {
+  if (view.rank != rank || view.blocks.empty())
+    return nullptr;
+  return &view.blocks[static_cast<size_t>(index.in(view, rank))];
+}
+
+bool FfnOperands::haveSlices(int64_t hidden, Gating gating, Index index) const {
+  // Slices of concatenated columns would need two ranges of them.
+  if (index.numSlices > 1 && gating == Gating::Concatenated)
+    return false;
+  int64_t size = index.hiddenOf(hidden).size();
+  auto fits = [&](const TensorView &view, int rank, int64_t factor) {
+    const BlockView *block =
+        view.present() ? blockOf(view, rank, index) : nullptr;
+    int64_t expected = index.numSlices > 1 && factor > 0 ? factor * size : -1;
+    return !block || block->sliceSize == expected;
+  };
+  int64_t factor = gating == Gating::Interleaved ? 2 : 1;
+  return fits(*w1, 2, factor) && fits(*b1, 1, factor) && fits(*w2, 2, 1) &&
+         fits(*b2, 1, 0) && fits(*w3, 2, 1) && fits(*b3, 1, 1);
+}
+
 /// The matrix or vector of one network.
 static const std::byte *networkData(const TensorView &view, int rank,
                                     FfnOperands::Index index) {
@@ -157,25 +181,49 @@ static const std::byte *networkData(const TensorView &view, int rank,
                                static_cast<int64_t>(dtypeSize(view.dtype));
 }
 
-FfnWeights FfnOperands::weights(const FfnSizes &sizes, Index index) const {
-  auto matrix = [&](const TensorView &view) {
+FfnWeights FfnOperands::weights(int64_t hidden, Index index) const {
+  Interval slice = index.hiddenOf(hidden);
+  // What the slice has of a dimension of `size` elements that it divides.
+  auto elements = [&](int64_t size, bool isDivided) {
+    int64_t factor = isDivided && hidden > 0 ? size / hidden : 1;
+    return isDivided && index.numSlices > 1
+               ? Interval{slice.begin * factor, slice.end * factor}
+               : Interval{0, size};
+  };
+  auto matrix = [&](const TensorView &view, bool dividesColumns) {
     RhsMatrix result;
     if (!view.present())
       return result;
+    int64_t wholeColumns = view.dims[view.rank - 1];
+    Interval depth = elements(view.dims[view.rank - 2], !dividesColumns);
+    Interval columns = elements(wholeColumns, dividesColumns);
     result.data = networkData(view, 2, index);
     result.dtype = view.dtype;
     result.isPacked = view.layout != "row";
-    result.depth = view.dims[view.rank - 2];
-    result.columns = view.dims[view.rank - 1];
-    result.depthStride = result.columns;
+    result.depth = depth.size();
+    result.columns = columns.size();
+    bool isBlock = blockOf(view, 2, index) != nullptr;
+    result.depthStride = isBlock ? result.columns : wholeColumns;
+    if (!isBlock) // the slice is in the middle of the whole
+      result.data += (depth.begin * wholeColumns + columns.begin) *
+                     static_cast<int64_t>(dtypeSize(view.dtype));
     return result;
   };
-  auto vector = [&](const TensorView &view) {
-    return view.present() ? RowVector{networkData(view, 1, index), view.dtype}
-                          : RowVector();
+  auto vector = [&](const TensorView &view, bool isDivided) {
+    if (!view.present())
+      return RowVector();
+    const std::byte *data = networkData(view, 1, index);
+    if (!blockOf(view, 1, index))
+      data += elements(view.dims[view.rank - 1], isDivided).begin *
+              static_cast<int64_t>(dtypeSize(view.dtype));
+    return RowVector{data, view.dtype};
   };
-  return {matrix(*w1), matrix(*w2), matrix(*w3),
-          vector(*b1), vector(*b2), vector(*b3)};
+  FfnWeights result = {matrix(*w1, true),  matrix(*w2, false),
+                       matrix(*w3, true),  vector(*b1, true),
+                       vector(*b2, false), vector(*b3, true)};
+  if (index.slice > 0)
+    result.b2 = RowVector();
+  return result;
 }
 
 //===----------------------------------------------------------------------===//

@@ -16,6 +16,9 @@
 //   concatenated  w1 [M, 2 I], columns g0 .. , l0 ..
 //   split         w1 [M, I] and w3 [M, I]
 //
+// A slice of a network has some of the hidden values, whole panels of them; its
+// result is a partial sum, and slice 0 adds b2.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef MOE_RUNTIME_KERNELS_CPU_FFN_H
@@ -23,6 +26,7 @@
 
 #include "runtime/kernels/cpu/Product.h"
 #include "runtime/kernels/cpu/Support.h"
+#include "runtime/plan/Placement.h"
 
 namespace moe {
 class StepAttributes;
@@ -45,8 +49,12 @@ struct FfnSizes {
   int64_t inputs = 0;
   int64_t hidden = 0;
   int64_t outputs = 0;
+  /// Hidden values that rows have memory for, if more than `hidden`.
+  int64_t hiddenRoom = 0;
 
-  int64_t hiddenStride() const { return roundUp(hidden, kPanel); }
+  int64_t hiddenStride() const {
+    return roundUp(std::max(hidden, hiddenRoom), kPanel);
+  }
   int64_t hiddenPanels() const { return ceilDiv(hidden, kPanel); }
   int64_t outputPanels() const { return ceilDiv(outputs, kPanel); }
 };
@@ -65,11 +73,20 @@ struct FfnOperands {
   FfnOperands(const KernelArgs &args, size_t first);
   /// Sizes, or a BadPlan if the operands contradict each other.
   StatusOr<FfnSizes> sizes(const std::string &step, Gating gating) const;
-  /// Which network of a rank, and which of all `numExperts` it is.
+  /// Which network of a rank, which of all `numExperts` it is, and which slice
+  /// of it.
   struct Index {
     int64_t local = 0;
     int64_t global = 0;
     int64_t numExperts = -1;
+    int slice = 0;
+    int numSlices = 1;
+
+    /// The hidden values of the slice, of `hidden` in all.
+    Interval hiddenOf(int64_t hidden) const {
+      return numSlices == 1 ? Interval{0, hidden}
+                            : sliceOf(hidden, kPanel, slice, numSlices);
+    }
 
     /// Where its weights are in `view`: tensors of all experts stay whole when
     /// experts are placed, blocks are those of this rank.
@@ -78,9 +95,12 @@ struct FfnOperands {
       return isWhole ? global : local;
     }
   };
-  FfnWeights weights(const FfnSizes &sizes, Index index) const;
+  /// `hidden` counts the hidden values of the whole network.
+  FfnWeights weights(int64_t hidden, Index index) const;
   /// Whether every weight has a network `index`.
   bool has(Index index) const;
+  /// Whether the blocks of network `index` are what its slice needs.
+  bool haveSlices(int64_t hidden, Gating gating, Index index) const;
   /// Networks that every weight has; -1 if a single one without a dimension
   /// for it.
   StatusOr<int64_t> numNetworks(const std::string &step) const;

@@ -9,6 +9,10 @@
 // are checked before anything is copied, so the copies can be shared among
 // threads.
 //
+// With `part`, ranks divide the data along the axis: indices count in the
+// whole, and what another rank has becomes zeros, so that the sum over all
+// ranks is the result.
+//
 //===----------------------------------------------------------------------===//
 
 #include "runtime/kernels/cpu/Element.h"
@@ -18,6 +22,7 @@
 #include "runtime/plan/StepAttributes.h"
 
 #include <cstring>
+#include <limits>
 
 namespace moe::cpu {
 
@@ -26,12 +31,21 @@ namespace {
 class GatherKernel : public CpuKernel {
 public:
   GatherKernel(const KernelSpec &spec, const Isa &isa, int64_t axis,
-               int64_t batchDims)
-      : CpuKernel(spec, isa), axis(axis), batchDims(batchDims) {}
+               int64_t batchDims, std::string part)
+      : CpuKernel(spec, isa), axis(axis), batchDims(batchDims),
+        part(std::move(part)), rank(spec.rank), numRanks(spec.numRanks) {}
   Status run(const KernelArgs &args, StepContext &context) const override;
 
 private:
+  /// The indices [begin, end) of `whole` that the data has.
+  struct Range {
+    int64_t begin, end, whole;
+  };
+  StatusOr<Range> rangeOf(const StepContext &context, int64_t size) const;
+
   int64_t axis, batchDims;
+  std::string part; ///< the symbol that ranks divide, or empty
+  int rank, numRanks;
 };
 
 class GatherNdKernel : public CpuKernel {
@@ -55,6 +69,24 @@ private:
 };
 
 } // namespace
+
+StatusOr<GatherKernel::Range> GatherKernel::rangeOf(const StepContext &context,
+                                                    int64_t size) const {
+  if (part.empty())
+    return Range{0, size, size};
+  MOE_ASSIGN_OR_RETURN(std::span<const int64_t> begins,
+                       partBegins(context, part, numRanks));
+  int64_t units = begins[rank + 1] - begins[rank];
+  // Without a part, nothing says how large the whole is: others check that.
+  if (units == 0 && size == 0)
+    return Range{0, 0, std::numeric_limits<int64_t>::max()};
+  if (units == 0 || size % units != 0)
+    return badPlan("this rank's part has " + std::to_string(units) +
+                   " of the data's " + std::to_string(size) + " entries");
+  int64_t each = size / units;
+  return Range{begins[rank] * each, begins[rank + 1] * each,
+               begins.back() * each};
+}
 
 Status GatherKernel::run(const KernelArgs &args, StepContext &context) const {
   const TensorView &data = args.inputs[0], &indices = args.inputs[1];
@@ -82,21 +114,26 @@ Status GatherKernel::run(const KernelArgs &args, StepContext &context) const {
                    shapeText(indices));
   if (out.numElements() == 0)
     return Status::ok();
+  MOE_ASSIGN_OR_RETURN(Range range, rangeOf(context, size));
   IndexReader reader(indices);
-  MOE_RETURN_IF_ERROR(reader.checkAll(size, name));
+  MOE_RETURN_IF_ERROR(reader.checkAll(range.whole, name));
   int64_t bytes = tail * static_cast<int64_t>(dtypeSize(data.dtype));
   const std::byte *from = blockData(data);
   std::byte *to = out.as<std::byte>();
-  forRange(context.pool, batches * outer * picks,
-           static_cast<double>(bytes) / 8 + 2,
-           [&](int64_t begin, int64_t end, int) {
-             for (int64_t i = begin; i < end; ++i) {
-               int64_t row = i / picks, b = row / outer;
-               int64_t index = reader.at(b * picks + i % picks, size);
-               std::memcpy(to + i * bytes, from + (row * size + index) * bytes,
-                           bytes);
-             }
-           });
+  forRange(
+      context.pool, batches * outer * picks, static_cast<double>(bytes) / 8 + 2,
+      [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) {
+          int64_t row = i / picks, b = row / outer;
+          int64_t index = reader.at(b * picks + i % picks, range.whole);
+          if (index < range.begin || index >= range.end) {
+            std::memset(to + i * bytes, 0, bytes);
+            continue;
+          }
+          std::memcpy(to + i * bytes,
+                      from + (row * size + index - range.begin) * bytes, bytes);
+        }
+      });
   return Status::ok();
 }
 
@@ -185,9 +222,10 @@ static StatusOr<std::unique_ptr<Kernel>> createGather(const KernelSpec &spec,
   StepAttributes attributes(spec.step);
   MOE_ASSIGN_OR_RETURN(int64_t axis, attributes.getInt("axis"));
   MOE_ASSIGN_OR_RETURN(int64_t batchDims, attributes.getInt("batch_dims", 0));
+  MOE_ASSIGN_OR_RETURN(std::string part, attributes.getString("part", ""));
   MOE_RETURN_IF_ERROR(attributes.checkAllRead());
-  return std::unique_ptr<Kernel>(
-      std::make_unique<GatherKernel>(spec, isa, axis, batchDims));
+  return std::unique_ptr<Kernel>(std::make_unique<GatherKernel>(
+      spec, isa, axis, batchDims, std::move(part)));
 }
 
 static StatusOr<std::unique_ptr<Kernel>> createGatherNd(const KernelSpec &spec,

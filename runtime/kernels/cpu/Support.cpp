@@ -79,6 +79,18 @@ StatusOr<std::span<const int64_t>> CpuKernel::exprs(const StepContext &context,
                  " values");
 }
 
+StatusOr<std::span<const int64_t>>
+CpuKernel::partBegins(const StepContext &context, std::string_view part,
+                      int numRanks) const {
+  size_t expected = static_cast<size_t>(numRanks) + 1;
+  if (context.parts && context.comm.size() == numRanks) {
+    auto found = context.parts->find(part);
+    if (found != context.parts->end() && found->second.size() == expected)
+      return std::span<const int64_t>(found->second);
+  }
+  return badPlan("ranks do not divide a symbol '" + std::string(part) + "'");
+}
+
 Status checkOperands(const KernelSpec &spec, size_t minInputs, size_t maxInputs,
                      size_t numOutputs) {
   const plan::StepT &step = spec.step;

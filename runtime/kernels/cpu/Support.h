@@ -42,6 +42,11 @@ protected:
   /// The values of an attribute of expressions; `count` of them.
   StatusOr<std::span<const int64_t>>
   exprs(const StepContext &context, std::string_view name, size_t count) const;
+  /// How the `numRanks` of the step's group divide the symbol `part`: the begin
+  /// of each rank's part and, last, the whole.
+  StatusOr<std::span<const int64_t>> partBegins(const StepContext &context,
+                                                std::string_view part,
+                                                int numRanks) const;
 
   const Isa &isa;
   const std::string name;
