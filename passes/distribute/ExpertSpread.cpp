@@ -79,23 +79,28 @@ static void sliceReplicas(ExpertSpread &spread,
   }
 }
 
-/// More experts than groups: several in each. Where a group has more ranks than
-/// an expert has slices, the next expert goes on where the last one ended.
+/// More experts than groups: several in each.
 static void sliceInGroups(ExpertSpread &spread,
-                          const std::vector<std::vector<int64_t>> &groups,
-                          int64_t maxSlices) {
+                          const std::vector<std::vector<int64_t>> &groups) {
   int64_t numExperts = spread.ranks.size(), numGroups = groups.size();
   for (int64_t i = 0; i < numGroups; ++i) {
-    int64_t size = groups[i].size(), slices = std::min(size, maxSlices);
     int64_t end = (i + 1) * numExperts / numGroups;
-    int64_t next = 0;
     for (int64_t e = i * numExperts / numGroups; e < end; ++e) {
-      for (int64_t slice = 0; slice < slices; ++slice)
-        spread.ranks[e].push_back(groups[i][(next + slice) % size]);
-      spread.slices[e] = slices;
-      next = slices < size ? next + slices : 0;
+      spread.ranks[e] = groups[i];
+      spread.slices[e] = groups[i].size();
     }
   }
+}
+
+/// Groups would have ranks without a slice: an expert takes the ranks that
+/// follow those of the one before, round and round.
+static void sliceAround(ExpertSpread &spread, int64_t numRanks,
+                        int64_t numSlices) {
+  int64_t next = 0;
+  for (std::vector<int64_t> &ranks : spread.ranks)
+    for (int64_t slice = 0; slice < numSlices; ++slice)
+      ranks.push_back(next++ % numRanks);
+  spread.slices.assign(spread.ranks.size(), numSlices);
 }
 
 ExpertSpread moe::pass::spreadInSlices(int64_t numExperts, int64_t numRanks,
@@ -111,8 +116,10 @@ ExpertSpread moe::pass::spreadInSlices(int64_t numExperts, int64_t numRanks,
   std::vector<std::vector<int64_t>> groups = divide(numRanks, numGroups);
   if (numGroups >= numExperts)
     sliceReplicas(spread, groups, maxSlices);
+  else if ((numRanks + numGroups - 1) / numGroups <= maxSlices)
+    sliceInGroups(spread, groups);
   else
-    sliceInGroups(spread, groups, maxSlices);
+    sliceAround(spread, numRanks, numSlices);
   return spread;
 }
 
