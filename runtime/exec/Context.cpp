@@ -114,6 +114,21 @@ std::vector<StepTime> Context::stepTimes() const {
   return times;
 }
 
+std::vector<ExpertLoads> Context::expertLoads() const {
+  std::vector<ExpertLoads> sum;
+  for (const auto &runner : impl->runners) {
+    const LoadRecorder *recorder = runner->loads();
+    if (!recorder)
+      continue;
+    if (sum.empty())
+      sum = recorder->loads();
+    else
+      for (size_t layer = 0; layer < sum.size(); ++layer)
+        sum[layer].addRank(recorder->loads()[layer]);
+  }
+  return sum;
+}
+
 uint64_t Context::reservedBytes() const {
   uint64_t bytes = 0;
   for (const auto &runner : impl->runners)
@@ -155,6 +170,8 @@ Status Context::Impl::createRunners() {
     int share = std::max<int>(1, static_cast<int>(part.end - part.begin));
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<RankRunner> runner,
                          RankRunner::create(executable, rank, share, cores));
+    if (options.recordLoads)
+      runner->recordLoads();
     runners.push_back(std::move(runner));
   }
   return Status::ok();

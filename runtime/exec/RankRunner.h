@@ -20,6 +20,7 @@
 
 #include "moe/Session.h"
 #include "runtime/device/Device.h"
+#include "runtime/exec/LoadRecorder.h"
 #include "runtime/exec/MemoryPlan.h"
 #include "runtime/exec/Parts.h"
 #include "runtime/exec/RankComms.h"
@@ -72,6 +73,12 @@ public:
   std::span<const int64_t> symbols() const { return symbolValues; }
   /// By time.
   std::span<const StepTime> stepTimes() const { return times; }
+  /// From now on counts which experts the rank's tokens choose.
+  void recordLoads() {
+    recorder = std::make_unique<LoadRecorder>(program, rank);
+  }
+  /// Null without recordLoads().
+  const LoadRecorder *loads() const { return recorder.get(); }
   const MemoryPlan &memoryPlan() const { return plan; }
   int numThreads() const { return main.pool.numThreads(); }
 
@@ -159,6 +166,7 @@ private:
   const std::shared_ptr<const Executable> executable;
   const plan::ProgramT &program;
   const int rank;
+  std::unique_ptr<LoadRecorder> recorder;
 
   MemoryPlan plan;
   std::unique_ptr<DeviceBuffer> arena;

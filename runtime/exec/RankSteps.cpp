@@ -105,7 +105,10 @@ Status RankRunner::runStep(int step, Lane &lane, std::span<int64_t> dataSizes) {
                       dataSizes,
                       stepComms.insideNode,
                       stepComms.acrossNodes};
-  return executable->kernel(rank, step).run(args, context);
+  MOE_RETURN_IF_ERROR(executable->kernel(rank, step).run(args, context));
+  if (recorder && recorder->isWanted(step))
+    recorder->record(step, args.inputs[1]);
+  return Status::ok();
 }
 
 void RankRunner::presetDataSizes(int step, std::span<int64_t> dataSizes) const {

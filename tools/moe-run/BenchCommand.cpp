@@ -11,11 +11,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/cost/Simulation.h"
+#include "runtime/exec/Executable.h"
 #include "runtime/io/Json.h"
 #include "runtime/io/Utf8.h"
 #include "tools/common/Progress.h"
 #include "tools/common/Signals.h"
 #include "tools/common/Table.h"
+#include "tools/moe-run/Calibration.h"
 #include "tools/moe-run/Commands.h"
 #include "tools/moe-run/SessionFlags.h"
 #include "tools/moe-run/Statistics.h"
@@ -23,6 +26,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 using namespace moe;
@@ -40,7 +44,8 @@ constexpr char kExamples[] = R"(
 examples:
   moe-run bench model.moeplan --shape batch=1,seq=256,past=0
   moe-run bench model.moeplan --shape batch=1,seq=1,past=128 \
-    --shape batch=8,seq=1,past=128 --threads 2 --json)";
+    --shape batch=8,seq=1,past=128 --threads 2 --json
+  moe-run bench model.moeplan --shape batch=1,seq=1 --calibrate)";
 
 struct BenchFlags {
   SessionFlags session;
@@ -48,6 +53,8 @@ struct BenchFlags {
   double seconds = 1;
   uint64_t seed = 0;
   bool json = false;
+  std::string cluster;
+  bool calibrates = false;
 
   void addTo(CLI::App &app) {
     session.addTo(app);
@@ -61,11 +68,30 @@ struct BenchFlags {
     app.add_option("--seed", seed, "Seed of the made inputs")
         ->check(CLI::NonNegativeNumber);
     app.add_flag("--json", json, "Print one JSON object");
+    auto *file = app.add_option("--cluster", cluster,
+                                "Predict times for the machine of this file, "
+                                "which moe-run calibrate wrote");
+    app.add_flag("--calibrate", calibrates,
+                 "Measure the machine first and predict times for it")
+        ->excludes(file);
     app.footer(kExamples);
   }
+  /// The machine to predict times for, if one is wanted.
+  StatusOr<std::optional<cost::Cluster>> machine() const;
 };
 
-/// Mean time of a step, on the rank that took longest.
+StatusOr<std::optional<cost::Cluster>> BenchFlags::machine() const {
+  std::optional<cost::Cluster> result;
+  if (calibrates) {
+    MOE_ASSIGN_OR_RETURN(result, calibrate([](std::string_view) {}));
+  } else if (!cluster.empty()) {
+    MOE_ASSIGN_OR_RETURN(result, cost::readCluster(cluster));
+  }
+  return result;
+}
+
+/// Mean time of a step: on the rank that took longest, or, where ranks wait for
+/// each other, on the one that came last.
 struct StepCost {
   int step = 0;
   double milliseconds = 0;
@@ -75,6 +101,7 @@ struct Cell {
   NamedNumbers shape;
   std::vector<double> times;
   std::vector<StepCost> steps;
+  std::optional<cost::Simulation> predicted;
 };
 
 /// Runs one shape again and again.
@@ -132,15 +159,21 @@ private:
 
 /// Adds the step times of the last run to `costs`.
 void addStepTimes(const Context &context, std::vector<double> &costs) {
-  std::vector<double> longest(costs.size());
-  for (const StepTime &time : context.stepTimes())
-    longest[time.step] =
-        std::max(longest[time.step], double(time.end - time.begin) / 1e6);
+  const plan::ProgramT &program = *context.model().executable()->program;
+  std::vector<double> longest(costs.size()), shortest(costs.size(), HUGE_VAL);
+  for (const StepTime &time : context.stepTimes()) {
+    double milliseconds = double(time.end - time.begin) / 1e6;
+    longest[time.step] = std::max(longest[time.step], milliseconds);
+    shortest[time.step] = std::min(shortest[time.step], milliseconds);
+  }
   for (size_t step = 0; step < costs.size(); ++step)
-    costs[step] += longest[step];
+    costs[step] += longest[step] > 0 && cost::isCollective(*program.steps[step])
+                       ? shortest[step]
+                       : longest[step];
 }
 
 StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
+                       const std::optional<cost::Cluster> &machine,
                        const NamedNumbers &shape) {
   Cell cell;
   cell.shape = shape;
@@ -167,21 +200,37 @@ StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
   for (size_t step = 0; step < costs.size(); ++step)
     cell.steps.push_back(
         {static_cast<int>(step), costs[step] / kTimedStepRuns});
+  if (machine) {
+    const Model &model = context.model();
+    MOE_ASSIGN_OR_RETURN(
+        cell.predicted,
+        cost::simulate(*model.executable()->program, shape, *machine,
+                       context.numThreads() / model.numRanks()));
+  }
   return cell;
 }
 
 ordered_json cellJson(const Model &model, const Cell &cell) {
   TimeSummary times = summarize(cell.times);
   auto steps = ordered_json::array();
-  for (const StepCost &cost : cell.steps)
+  for (const StepCost &cost : cell.steps) {
     steps.push_back({{"step", cost.step},
                      {"kernel", model.stepKernel(cost.step)},
                      {"ms", cost.milliseconds},
                      {"nodes", model.stepNodes(cost.step)}});
-  return {{"shape", cell.shape}, {"iterations", cell.times.size()},
-          {"min_ms", times.min}, {"median_ms", times.median},
-          {"p90_ms", times.p90}, {"p99_ms", times.p99},
-          {"cov", times.cov},    {"steps", std::move(steps)}};
+    if (cell.predicted)
+      steps.back()["predicted_ms"] =
+          cell.predicted->steps[cost.step].seconds * 1e3;
+  }
+  ordered_json object = {
+      {"shape", cell.shape}, {"iterations", cell.times.size()},
+      {"min_ms", times.min}, {"median_ms", times.median},
+      {"p90_ms", times.p90}, {"p99_ms", times.p99},
+      {"cov", times.cov}};
+  if (cell.predicted)
+    object["predicted_ms"] = cell.predicted->seconds * 1e3;
+  object["steps"] = std::move(steps);
+  return object;
 }
 
 std::string shapeName(const NamedNumbers &shape) {
@@ -197,6 +246,10 @@ void printCell(const Model &model, const Cell &cell) {
               "cov %.2f\n",
               shapeName(cell.shape).c_str(), cell.times.size(), times.median,
               times.min, times.p90, times.p99, times.cov);
+  if (cell.predicted)
+    std::printf("  predicted %.3f ms, %+.0f %%\n",
+                cell.predicted->seconds * 1e3,
+                100 * (cell.predicted->seconds * 1e3 / times.median - 1));
   std::vector<StepCost> steps = cell.steps;
   double total = 0;
   for (const StepCost &cost : steps)
@@ -205,11 +258,14 @@ void printCell(const Model &model, const Cell &cell) {
     return a.milliseconds > b.milliseconds;
   });
   steps.resize(std::min(steps.size(), kShownSteps));
-  Table table({">ms", ">share", ">step", "kernel", "nodes"});
+  Table table({">ms", ">predicted", ">share", ">step", "kernel", "nodes"});
   for (const StepCost &cost : steps) {
     std::vector<std::string> nodes = model.stepNodes(cost.step);
     table.addRow(
         {fixedText(cost.milliseconds, 3),
+         cell.predicted
+             ? fixedText(cell.predicted->steps[cost.step].seconds * 1e3, 3)
+             : "-",
          fixedText(total > 0 ? 100 * cost.milliseconds / total : 0, 1) + "%",
          std::to_string(cost.step), model.stepKernel(cost.step),
          nodes.empty() ? "" : shortText(printableUtf8(nodes.front()), 48)});
@@ -226,6 +282,7 @@ Status benchAll(const BenchFlags &flags) {
   }
   if (given.empty())
     given.emplace_back();
+  MOE_ASSIGN_OR_RETURN(std::optional<cost::Cluster> machine, flags.machine());
   MOE_ASSIGN_OR_RETURN(Session session, flags.session.open());
   const Model &model = *session.model;
   std::vector<NamedNumbers> shapes;
@@ -239,7 +296,7 @@ Status benchAll(const BenchFlags &flags) {
   auto cells = ordered_json::array();
   Status status;
   for (const NamedNumbers &shape : shapes) {
-    StatusOr<Cell> cell = measure(*session.context, flags, shape);
+    StatusOr<Cell> cell = measure(*session.context, flags, machine, shape);
     status = cell.status();
     if (!status.isOk())
       break;
@@ -256,6 +313,7 @@ Status benchAll(const BenchFlags &flags) {
     std::printf("%s\n", jsonText(object).c_str());
   }
   MOE_RETURN_IF_ERROR(status);
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
   return flushOutput();
 }
 

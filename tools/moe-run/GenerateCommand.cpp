@@ -320,6 +320,7 @@ Status generateAll(const GenerateFlags &flags) {
   if (status.isOk() || !interruption().isOk())
     generator.report();
   MOE_RETURN_IF_ERROR(status);
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
   return flushOutput();
 }
 

@@ -175,6 +175,7 @@ Status scoreAll(const PerplexityFlags &flags) {
   MOE_ASSIGN_OR_RETURN(double sum,
                        scoreWindows(model, ids, flags.window, windows));
   print(flags, windows, sum);
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
   return flushOutput();
 }
 

@@ -257,6 +257,7 @@ Status runAll(const RunFlags &flags) {
   MOE_ASSIGN_OR_RETURN(RunReport report, execute(session, flags, inputs));
   if (!flags.trace.empty())
     MOE_RETURN_IF_ERROR(writeTrace(session, flags.trace));
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
   if (!flags.outputs.empty())
     MOE_RETURN_IF_ERROR(writeNpz(flags.outputs, report.outputs));
   if (!flags.expect.empty())

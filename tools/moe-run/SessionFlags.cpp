@@ -7,6 +7,9 @@
 
 #include "tools/moe-run/SessionFlags.h"
 
+#include "runtime/io/LoadProfile.h"
+#include "runtime/support/File.h"
+
 #include <CLI/CLI.hpp>
 #include <cmath>
 
@@ -40,6 +43,9 @@ void SessionFlags::addTo(CLI::App &app) {
   app.add_option("--timeout", timeoutSeconds,
                  "Seconds that a rank waits for the others")
       ->check(CLI::Range(0.001, 1e6));
+  app.add_option("--profile", profile,
+                 "Write how often each expert was chosen (.json): moe-opt "
+                 "--profile places experts by it");
   app.add_option("--memory", memoryBytes,
                  "Bytes that may be reserved, as in 8GB (0: the machine's)")
       ->transform(CLI::AsSizeValue(false))
@@ -80,10 +86,19 @@ StatusOr<Session> SessionFlags::open() const {
   options.timeout = std::chrono::milliseconds(
       static_cast<int64_t>(std::ceil(timeoutSeconds * 1000)));
   options.memoryLimit = memoryBytes;
+  options.recordLoads = !profile.empty();
   MOE_ASSIGN_OR_RETURN(session.context,
                        Context::create(session.model, options));
   if (!session.maxima.empty())
     MOE_RETURN_IF_ERROR(session.context->prepare(session.maxima));
   MOE_RETURN_IF_ERROR(session.context->initialize());
   return session;
+}
+
+Status SessionFlags::writeProfile(const Session &session) const {
+  if (profile.empty())
+    return Status::ok();
+  LoadProfile loads{session.model->name(), session.context->expertLoads()};
+  std::string text = writeLoadProfile(loads);
+  return writeWholeFile(profile, std::as_bytes(std::span(text)));
 }

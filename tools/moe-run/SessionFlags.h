@@ -35,10 +35,13 @@ struct SessionFlags {
   std::vector<std::string> weightsFolders;
   double timeoutSeconds = 30;
   uint64_t memoryBytes = 0;
+  std::string profile;
 
   void addTo(CLI::App &app);
   /// Loads the plan and its weights.
   StatusOr<Session> open() const;
+  /// After the last run: writes what --profile asks for.
+  Status writeProfile(const Session &session) const;
 };
 
 /// Errors (Usage) for a name that is no symbol of the model's inputs.

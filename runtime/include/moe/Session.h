@@ -35,6 +35,7 @@
 
 #include "runtime/support/Counters.h"
 #include "runtime/support/DType.h"
+#include "runtime/support/ExpertLoads.h"
 #include "runtime/support/Status.h"
 
 #include <chrono>
@@ -136,6 +137,8 @@ struct ContextOptions {
   std::chrono::milliseconds timeout{30000};
   /// Bytes that a context may reserve over all ranks; 0: the machine's memory.
   uint64_t memoryLimit = 0;
+  /// Count which experts tokens choose (see expertLoads).
+  bool recordLoads = false;
 };
 
 /// A row-major tensor in the caller's memory.
@@ -226,6 +229,9 @@ public:
   void resetCounters();
   /// Steps of the last run with timeSteps, by rank, then time.
   std::vector<StepTime> stepTimes() const;
+  /// By MoE layer, how often its experts were chosen in all runs since the
+  /// context was created with recordLoads; else empty.
+  std::vector<ExpertLoads> expertLoads() const;
   /// Bytes that are reserved over all ranks: arenas, scratch, caches.
   uint64_t reservedBytes() const;
 
