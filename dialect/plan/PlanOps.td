@@ -224,7 +224,8 @@ def Plan_StepOp : Plan_Row<"step", [AttrSizedOperandSegments]> {
   let description = [{
     `settings` (Step.attributes) has integers, floats, strings, lists of them
     and `#moe.dims` (expressions). `program` and `registers` (Step.results) are
-    those of elementwise.
+    those of elementwise. Streams, events, group and guard stand behind
+    `attributes`.
     * C1: settings are of these kinds, C2: the program reads registers that
       are defined before, C3: it has a result for each output.
   }];
@@ -243,7 +244,7 @@ def Plan_StepOp : Plan_Row<"step", [AttrSizedOperandSegments]> {
   let assemblyFormat = [{
     $kernel `ins` `(` $inputs `)` `outs` `(` $outputs `)` ($settings^)?
     (`program` $program^ `registers` $registers)? (`layer` $layer^)?
-    (`nodes` $nodes^)? attr-dict
+    (`nodes` $nodes^)? attr-dict-with-keyword
   }];
   let hasVerifier = 1;
 }

@@ -52,8 +52,8 @@ static void setLifetimes(ProgramOp program) {
         continue;
       if (static_cast<int64_t>(buffer.getFirstStep()) < 0)
         buffer.setFirstStepAttr(builder.getI64IntegerAttr(number));
-      auto last =
-          std::max(static_cast<int64_t>(buffer.getLastStep()), joins[number]);
+      auto end = std::min<int64_t>(joins[number], steps.size() - 1);
+      auto last = std::max(static_cast<int64_t>(buffer.getLastStep()), end);
       buffer.setLastStepAttr(builder.getI64IntegerAttr(last));
     }
 }

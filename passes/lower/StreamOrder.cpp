@@ -38,7 +38,7 @@ SmallVector<int64_t> moe::pass::joinsOf(ArrayRef<StepOp> steps) {
     open.push_back(number);
   }
   for (size_t issued : open)
-    joins[issued] = steps.size() - 1;
+    joins[issued] = steps.size();
   return joins;
 }
 

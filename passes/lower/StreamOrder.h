@@ -33,8 +33,8 @@
 namespace moe::pass {
 
 /// By step, the one at which it is surely done: itself, or for stream 1 the
-/// first after it that waits for its event or for that of a later one, else the
-/// last. Until then the step uses its buffers.
+/// first after it that waits for its event or for that of a later one, or the
+/// number of steps if nobody does. Until then the step uses its buffers.
 llvm::SmallVector<int64_t> joinsOf(llvm::ArrayRef<plan_dialect::StepOp> steps);
 
 /// Walks the steps of a program in order and knows what stream 1 works on.

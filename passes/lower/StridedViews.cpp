@@ -26,8 +26,6 @@ ViewLayout moe::pass::rowMajorLayout(ArrayRef<DimExpr> dims) {
 }
 
 bool moe::pass::isRowMajor(const ViewLayout &layout, ArrayRef<DimExpr> dims) {
-  if (layout.offset != DimExpr(0))
-    return false;
   ViewLayout plain = rowMajorLayout(dims);
   for (auto [size, stride, expected] :
        llvm::zip_equal(dims, layout.strides, plain.strides))

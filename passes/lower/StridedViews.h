@@ -36,8 +36,8 @@ struct ViewLayout {
 };
 
 ViewLayout rowMajorLayout(llvm::ArrayRef<DimExpr> dims);
-/// True if a kernel that knows no strides may read it; dimensions of size 1
-/// have no say.
+/// True if a kernel that knows no strides may read it: wherever it begins, as
+/// rows of a matrix do. Dimensions of size 1 have no say.
 bool isRowMajor(const ViewLayout &layout, llvm::ArrayRef<DimExpr> dims);
 
 /// The layout of the result of `op` in the memory of its operand, which has

@@ -32,8 +32,8 @@ plan.program attributes {model = "m.onnx", num_ranks = 2 : i64, num_streams = 2 
   plan.input "x" i64 <b, 2> in %x divided 0 by "b.local"
   // CHECK-NEXT: plan.output "present" f32 <b, 4> {state = 0 : i64}
   plan.output "present" f32 <b, 4> {state = 0 : i64}
-  // CHECK-NEXT: plan.step "gate" ins(%[[X]], %[[NONE]]) outs(%[[A]]) {eps = 5.000000e-01 : f64, k = 1 : i64, sizes = #moe.dims<b, 2>} layer 0 nodes ["/Gate", "/TopK"] {records = 0 : i64, stream = 1 : i64}
-  plan.step "gate" ins(%x, %none) outs(%a) {k = 1 : i64, eps = 0.5 : f64, sizes = #moe.dims<b, 2>} layer 0 nodes ["/Gate", "/TopK"] {stream = 1 : i64, records = 0 : i64}
-  // CHECK-NEXT: plan.step "elementwise" ins(%[[X]]) outs(%[[A]]) program [#plan.instr<"cast" f32 [0]>, #plan.instr<"constant" f32 [] = 2.000000e+00 : f64>, #plan.instr<"mul" f32 [1, 2]>] registers [3] {waits = array<i64: 0>}
-  plan.step "elementwise" ins(%x) outs(%a) program [#plan.instr<"cast" f32 [0]>, #plan.instr<"constant" f32 [] = 2.0 : f64>, #plan.instr<"mul" f32 [1, 2]>] registers [3] {waits = array<i64: 0>}
+  // CHECK-NEXT: plan.step "gate" ins(%[[X]], %[[NONE]]) outs(%[[A]]) {eps = 5.000000e-01 : f64, k = 1 : i64, sizes = #moe.dims<b, 2>} layer 0 nodes ["/Gate", "/TopK"] attributes {records = 0 : i64, stream = 1 : i64}
+  plan.step "gate" ins(%x, %none) outs(%a) {k = 1 : i64, eps = 0.5 : f64, sizes = #moe.dims<b, 2>} layer 0 nodes ["/Gate", "/TopK"] attributes {stream = 1 : i64, records = 0 : i64}
+  // CHECK-NEXT: plan.step "elementwise" ins(%[[X]]) outs(%[[A]]) program [#plan.instr<"cast" f32 [0]>, #plan.instr<"constant" f32 [] = 2.000000e+00 : f64>, #plan.instr<"mul" f32 [1, 2]>] registers [3] attributes {waits = array<i64: 0>}
+  plan.step "elementwise" ins(%x) outs(%a) program [#plan.instr<"cast" f32 [0]>, #plan.instr<"constant" f32 [] = 2.0 : f64>, #plan.instr<"mul" f32 [1, 2]>] registers [3] attributes {waits = array<i64: 0>}
 }

@@ -7,10 +7,10 @@
 // CHECK-DAG: plan.symbol "b.local" {{ *}}local_part whole "b"{{$}}
 // CHECK-DAG: plan.symbol "h.local" {{ *}}local_part whole "6" {group = #moe<comm_group tp>}
 // CHECK-DAG: plan.symbol "t.local" {{ *}}local_part whole "b.local" {group = #moe<comm_group tp>}
-// CHECK: plan.step "shard" ins({{.*}}) outs({{.*}}) {axis = 0 : i64, part = "t.local"} {group = #moe<comm_group tp>}
-// CHECK: plan.step "all_reduce" ins({{.*}}) outs({{.*}}) {kind = "sum"} {group = #moe<comm_group world>, guard = "b - 64"}
-// CHECK: plan.step "all_gather" ins({{.*}}) outs({{.*}}) {axis = 0 : i64, part = "t.local"} {group = #moe<comm_group tp>, stream = 1 : i64}
-// CHECK: plan.step "gather" ins({{.*}}) outs({{.*}}) {axis = 0 : i64, batch_dims = 0 : i64, part = "h.local"} {group = #moe<comm_group tp>}
+// CHECK: plan.step "shard" ins({{.*}}) outs({{.*}}) {axis = 0 : i64, part = "t.local"} attributes {group = #moe<comm_group tp>}
+// CHECK: plan.step "all_reduce" ins({{.*}}) outs({{.*}}) {kind = "sum"} attributes {group = #moe<comm_group world>, guard = "b - 64"}
+// CHECK: plan.step "all_gather" ins({{.*}}) outs({{.*}}) {axis = 0 : i64, part = "t.local"} attributes {group = #moe<comm_group tp>, stream = 1 : i64}
+// CHECK: plan.step "gather" ins({{.*}}) outs({{.*}}) {axis = 0 : i64, batch_dims = 0 : i64, part = "h.local"} attributes {group = #moe<comm_group tp>}
 // CHECK: plan.step "reduce_scatter" ins({{.*}}) outs({{.*}}) {axis = 0 : i64, kind = "sum", part = "b.local"}{{$}}
 !rows = tensor<?x6xf32, #moe.dims<b.local, 6>>
 !part = tensor<?x6xf32, #moe.dims<t.local, 6>>
@@ -114,9 +114,9 @@ module attributes {moe.mesh = #moe.mesh<dp = 1, ep = 1, tp = 2>} {
 // CHECK: plan.param "b1" f32 "row" [80] blocks {{.*}} divided 0 {experts = 2 : i64, is_expert, layer = 0 : i64, part_unit = 32 : i64}
 // CHECK: plan.param "w2" f32 "panel16" [40, 8] blocks {{.*}} divided 0 {experts = 2 : i64, is_expert, layer = 0 : i64, part_unit = 16 : i64}
 // CHECK: plan.param "b2" f32 "row" [8] blocks {{.*}}] {experts = 2 : i64, is_expert, layer = 0 : i64}
-// CHECK: plan.step "all_to_all" {{.*}} {form = "hierarchical", node_size = 2 : i64, small_form = "flat", small_tokens = 64 : i64, tokens = #moe.dims<b>} layer 0 {group = #moe<comm_group world>}
-// CHECK: plan.step "experts" {{.*}} layer 0 {group = #moe<comm_group world>}
-// CHECK: plan.step "all_to_all_back" {{.*}} layer 0 {group = #moe<comm_group world>}
+// CHECK: plan.step "all_to_all" {{.*}} {form = "hierarchical", node_size = 2 : i64, small_form = "flat", small_tokens = 64 : i64, tokens = #moe.dims<b>} layer 0 attributes {group = #moe<comm_group world>}
+// CHECK: plan.step "experts" {{.*}} layer 0 attributes {group = #moe<comm_group world>}
+// CHECK: plan.step "all_to_all_back" {{.*}} layer 0 attributes {group = #moe<comm_group world>}
 !rows = tensor<?x8xf32, #moe.dims<r, 8>>
 !received = tensor<?x8xf32, #moe.dims<s, 8>>
 !choice = tensor<?x1xi32, #moe.dims<b.local, 1>>
