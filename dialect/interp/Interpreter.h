@@ -18,6 +18,9 @@
 // of a result are put together again, and where ranks have the same elements
 // they must agree.
 //
+// A data symbol gets its value where it is defined, and must keep within its
+// bound in `moe.data_symbols`.
+//
 // An operation whose `moe.guard` is zero is skipped. Results without elements
 // are there all the same; other results have no value, and to read one is an
 // error unless the reader is skipped too.

@@ -40,6 +40,22 @@ FailureOr<Shape> Frame::shapeOf(Value result) const {
   return shape;
 }
 
+/// What is declared about a data symbol holds for its value.
+static LogicalResult checkBound(Operation *op, StringRef symbol, int64_t value,
+                                const SymbolValues &symbols) {
+  std::optional<DimExpr> bound = lookUpSymbol(op, kDataSymbols, symbol);
+  if (!bound)
+    return success();
+  StatusOr<int64_t> most = bound->evaluate(symbols);
+  if (!most.isOk())
+    return op->emitError() << most.status().message();
+  if (value > *most)
+    return op->emitError() << "gives '" << symbol << "' the value " << value
+                           << ", its bound " << bound->toString() << " is "
+                           << *most;
+  return success();
+}
+
 LogicalResult Frame::store(OpResult result, HostTensor value) {
   Operation *op = result.getOwner();
   RankedTensorType type = getTensorType(Value(result));
@@ -49,7 +65,9 @@ LogicalResult Frame::store(OpResult result, HostTensor value) {
     return op->emitError("evaluates to another type than it has");
   for (auto [dim, size] : llvm::zip_equal(dims, value.shape)) {
     if (std::optional<std::string> symbol = dim.symbolName())
-      symbols.try_emplace(*symbol, size);
+      if (symbols.try_emplace(*symbol, size).second &&
+          failed(checkBound(op, *symbol, size, symbols)))
+        return failure();
     StatusOr<int64_t> expected = dim.evaluate(symbols);
     if (!expected.isOk())
       return op->emitError() << expected.status().message();
