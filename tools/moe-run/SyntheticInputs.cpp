@@ -7,6 +7,7 @@
 
 #include "tools/moe-run/SyntheticInputs.h"
 
+#include "runtime/cost/Shapes.h"
 #include "runtime/exec/Executable.h"
 #include "runtime/support/DimExpr.h"
 #include "runtime/text/Sampler.h"
@@ -21,8 +22,6 @@ using namespace moe::tools;
 
 namespace {
 
-constexpr int64_t kDefaultSize = 4;
-
 const plan::ProgramT &programOf(const Model &model) {
   return *model.executable()->program;
 }
@@ -30,29 +29,6 @@ const plan::ProgramT &programOf(const Model &model) {
 StatusOr<int64_t> evaluate(const std::string &text, const NamedNumbers &shape) {
   MOE_ASSIGN_OR_RETURN(DimExpr expr, DimExpr::parse(text));
   return expr.evaluate(SymbolValues(shape.begin(), shape.end()));
-}
-
-/// Makes the two sides of a constraint equal by changing a symbol that was not
-/// given.
-Status satisfy(const plan::ProgramT &program,
-               const plan::ConstraintT &constraint, std::string_view option,
-               const NamedNumbers &given, NamedNumbers &shape) {
-  const std::string &left = program.exprs[constraint.lhs];
-  const std::string &right = program.exprs[constraint.rhs];
-  MOE_ASSIGN_OR_RETURN(int64_t leftValue, evaluate(left, shape));
-  MOE_ASSIGN_OR_RETURN(int64_t rightValue, evaluate(right, shape));
-  if (leftValue == rightValue)
-    return Status::ok();
-  for (auto [symbol, value] :
-       {std::pair(left, rightValue), std::pair(right, leftValue)})
-    if (shape.contains(symbol) && !given.contains(symbol)) {
-      shape[symbol] = value;
-      return Status::ok();
-    }
-  return Status(StatusCode::Usage,
-                std::string(option) + ": the model demands " + left + " = " +
-                    right + ", which are " + std::to_string(leftValue) +
-                    " and " + std::to_string(rightValue));
 }
 
 /// Standard normal numbers (Box and Muller).
@@ -108,13 +84,7 @@ StatusOr<HostTensor> makeInput(const Model &model, size_t port,
 } // namespace
 
 std::string tools::pastSymbol(const Model &model) {
-  const plan::ProgramT &program = programOf(model);
-  for (const auto &state : program.states) {
-    const std::string &length = program.exprs[state->length];
-    if (state->input >= 0 && DimExpr::isSymbolName(length))
-      return length;
-  }
-  return "";
+  return cost::pastSymbol(programOf(model));
 }
 
 int64_t tools::pastLength(const Model &model, const NamedNumbers &shape) {
@@ -126,20 +96,7 @@ StatusOr<NamedNumbers> tools::completeShape(const Model &model,
                                             std::string_view option,
                                             NamedNumbers given) {
   MOE_RETURN_IF_ERROR(checkSymbols(model, option, given));
-  NamedNumbers shape = given;
-  for (const SymbolBound &symbol : model.symbols()) {
-    int64_t value = symbol.defaultMax > 0
-                        ? std::min(symbol.defaultMax, kDefaultSize)
-                        : kDefaultSize;
-    shape.emplace(symbol.name, symbol.name == pastSymbol(model) ? 0 : value);
-  }
-  const plan::ProgramT &program = programOf(model);
-  // A change may break a constraint that was met before, so: until all hold,
-  // and no longer than any chain of them.
-  for (size_t round = 0; round < program.constraints.size(); ++round)
-    for (const auto &constraint : program.constraints)
-      MOE_RETURN_IF_ERROR(satisfy(program, *constraint, option, given, shape));
-  return shape;
+  return cost::completeShape(programOf(model), option, std::move(given));
 }
 
 StatusOr<std::vector<HostTensor>> tools::makeInputs(const Model &model,
