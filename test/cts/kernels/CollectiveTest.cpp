@@ -1,4 +1,4 @@
-//===- CollectiveTest.cpp - Exchanges and collectives over ranks ----------===//
+//===- CollectiveTest.cpp - Collectives over ranks ------------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -14,103 +14,22 @@ using namespace moe::test;
 
 namespace {
 
-/// A layer whose expert e is on the given ranks.
-plan::LayerT layerOf(const std::vector<std::vector<uint32_t>> &places) {
-  plan::LayerT layer;
-  layer.experts = static_cast<int>(places.size());
-  for (const auto &ranks : places) {
-    layer.places.push_back(std::make_unique<plan::ExpertPlaceT>());
-    layer.places.back()->ranks = ranks;
-  }
-  return layer;
-}
-
 class Collective : public KernelTest {
 protected:
   /// Runs body(runner, rank) on every rank.
-  template <typename Body>
-  void onRanks(int numRanks, const plan::LayerT *layer, Body body) {
+  template <typename Body> void onRanks(int numRanks, Body body) {
     auto comms = createThreadCommunicators(numRanks, std::chrono::seconds(20));
     std::vector<std::thread> threads;
     for (int rank = 0; rank < numRanks; ++rank)
       threads.emplace_back([&, rank] {
         KernelRunner runner(GetParam());
-        runner.onRank(*comms[rank], layer);
+        runner.onRank(*comms[rank], /*layer=*/nullptr);
         body(runner, rank);
       });
     for (std::thread &thread : threads)
       thread.join();
   }
 };
-
-/// Row i of rank r for expert e, told apart by its values.
-float mark(int rank, int expert, int i) {
-  return static_cast<float>(100 * rank + 10 * expert + i);
-}
-
-TEST_P(Collective, RowsToTheirExpertsAndBack) {
-  // Expert 2 has two replicas; rank 2 holds one of them and expert 3.
-  const std::vector<std::vector<std::vector<uint32_t>>> placements = {
-      {{0}, {0}, {1, 2}, {2}},
-      {{2}, {1}, {0}, {0}},
-      {{0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 2}}};
-  for (const auto &placement : placements) {
-    plan::LayerT layer = layerOf(placement);
-    // What each rank sends to each expert; rank 1 has no rows.
-    const std::vector<std::vector<int32_t>> counts = {
-        {2, 0, 3, 1}, {0, 0, 0, 0}, {1, 4, 2, 2}};
-    int64_t maxLocal = 0;
-    for (int rank = 0; rank < 3; ++rank) {
-      int64_t local = 0;
-      for (const auto &ranks : placement)
-        local += std::count(ranks.begin(), ranks.end(), rank);
-      maxLocal = std::max(maxLocal, local);
-    }
-    onRanks(3, &layer, [&](KernelRunner &runner, int rank) {
-      std::vector<float> values;
-      for (int e = 0; e < 4; ++e)
-        for (int i = 0; i < counts[rank][e]; ++i)
-          values.insert(values.end(), {mark(rank, e, i), 0.5f});
-      int64_t numRows = static_cast<int64_t>(values.size()) / 2;
-      Tensor rows = Tensor::f32({numRows, 2}, values);
-      Tensor c = Tensor::i32({4}, counts[rank]);
-      Tensor received = Tensor::zeros(DType::F32, {16, 2});
-      Tensor local = Tensor::zeros(DType::I32, {maxLocal});
-      Tensor route = Tensor::zeros(DType::I32, {3, 4});
-      runner.step("all_to_all").learning({16});
-      runner.run({&rows, &c}, {&received, &local, &route});
-
-      // By local expert, then sender, then row.
-      std::vector<float> expected;
-      std::vector<int32_t> expectedLocal;
-      for (int e = 0; e < 4; ++e) {
-        const auto &ranks = placement[e];
-        if (std::count(ranks.begin(), ranks.end(), rank) == 0)
-          continue;
-        expectedLocal.push_back(0);
-        for (int r = 0; r < 3; ++r) {
-          bool isHere = ranks[r % ranks.size()] == static_cast<uint32_t>(rank);
-          EXPECT_EQ(route.at(r * 4 + e), isHere ? counts[r][e] : 0);
-          for (int i = 0; isHere && i < counts[r][e]; ++i) {
-            expected.insert(expected.end(), {mark(r, e, i), 0.5f});
-            ++expectedLocal.back();
-          }
-        }
-      }
-      expectedLocal.resize(maxLocal, 0);
-      EXPECT_EQ(local.values<int32_t>(), expectedLocal);
-      EXPECT_EQ(runner.dataSizes[0] * 2, static_cast<int64_t>(expected.size()));
-      std::vector<float> found = received.values<float>();
-      found.resize(expected.size());
-      EXPECT_EQ(found, expected);
-
-      Tensor back = Tensor::zeros(DType::F32, {numRows, 2});
-      runner.step("all_to_all_back");
-      runner.run({&received, &route, &c}, {&back});
-      expectEqual(back, rows);
-    });
-  }
-}
 
 TEST_P(Collective, AllGatherAndShard) {
   // Seven rows over three ranks, along each axis, with two elements each.
@@ -120,7 +39,7 @@ TEST_P(Collective, AllGatherAndShard) {
     std::vector<int64_t> dims = {3, 4, 5};
     dims[axis] = 14;
     Tensor whole = Tensor::random(DType::F32, dims, rng);
-    onRanks(3, nullptr, [&](KernelRunner &runner, int rank) {
+    onRanks(3, [&](KernelRunner &runner, int rank) {
       runner.withParts(parts);
       const std::vector<int64_t> &begins = parts["batch.local"];
       std::vector<int64_t> local = dims;
@@ -134,7 +53,7 @@ TEST_P(Collective, AllGatherAndShard) {
       expectEqual(y, whole);
     });
   }
-  onRanks(3, nullptr, [&](KernelRunner &runner, int) {
+  onRanks(3, [&](KernelRunner &runner, int) {
     runner.withParts(parts);
     Tensor none = Tensor::zeros(DType::F32, {0, 4}), y = none;
     runner.step("all_gather").with("axis", 0).with("part", "empty.local");
@@ -162,7 +81,7 @@ TEST_P(Collective, AllReduceAndReduceScatter) {
       double tolerance = dtype == DType::BF16  ? 1e-2
                          : dtype == DType::F16 ? 2e-3
                                                : 1e-6;
-      onRanks(3, nullptr, [&](KernelRunner &runner, int rank) {
+      onRanks(3, [&](KernelRunner &runner, int rank) {
         const std::vector<int64_t> begins = {0, 2, 4, 7};
         runner.withParts({{"batch.local", begins}});
         Tensor y = Tensor::zeros(dtype, {2, 7, 3});
@@ -181,6 +100,90 @@ TEST_P(Collective, AllReduceAndReduceScatter) {
         }
       });
     }
+}
+
+TEST_P(Collective, PartsMayBeEmpty) {
+  // Two elements over three ranks: rank 0 has none.
+  std::map<std::string, std::vector<int64_t>, std::less<>> parts = {
+      {"batch.local", {0, 0, 1, 2}}};
+  for (int64_t axis : {0, 1}) {
+    std::vector<int64_t> dims = {3, 3};
+    dims[axis] = 4;
+    Tensor whole = Tensor::random(DType::F32, dims, rng);
+    onRanks(3, [&](KernelRunner &runner, int rank) {
+      runner.withParts(parts);
+      std::vector<int64_t> local = dims;
+      local[axis] = rank == 0 ? 0 : 2;
+      Tensor part = Tensor::zeros(DType::F32, local), y = whole;
+      runner.step("shard").with("axis", axis).with("part", "batch.local");
+      runner.run({&whole}, {&part});
+      runner.step("all_gather").with("axis", axis).with("part", "batch.local");
+      runner.run({&part}, {&y});
+      expectEqual(y, whole);
+      Tensor sum = part, three = part;
+      for (int64_t i = 0; i < part.size(); ++i)
+        three.set(i, part.at(i) + part.at(i) + part.at(i));
+      runner.step("reduce_scatter").with("kind", "sum");
+      runner.with("axis", axis).with("part", "batch.local");
+      runner.run({&whole}, {&sum});
+      expectClose(sum, three, 1e-6);
+    });
+  }
+}
+
+TEST_P(Collective, ReduceScatterMovesOnlyParts) {
+  onRanks(4, [&](KernelRunner &runner, int rank) {
+    runner.withParts({{"batch.local", {0, 16, 32, 48, 64}}});
+    Tensor x = Tensor::zeros(DType::F32, {64, 8});
+    for (int64_t i = 0; i < x.size(); ++i)
+      x.set(i, static_cast<double>(i * (rank + 1)));
+    Tensor y = Tensor::zeros(DType::F32, {16, 8});
+    runner.step("reduce_scatter").with("kind", "sum");
+    runner.with("axis", 0).with("part", "batch.local").run({&x}, {&y});
+    for (int64_t i = 0; i < y.size(); ++i)
+      EXPECT_EQ(y.at(i), static_cast<double>((rank * 128 + i) * 10));
+    // A quarter to each of three ranks.
+    EXPECT_EQ(runner.communicatorCounters().bytesSent, 3u * 16 * 8 * 4);
+  });
+}
+
+TEST_P(Collective, GatherFromPartsOfTheVocabulary) {
+  // Five units of two entries over three ranks: 2, 4 and 4 entries.
+  Tensor table = Tensor::random(DType::F32, {10, 3}, rng);
+  Tensor indices = Tensor::i64({2, 3}, {0, 1, 2, 9, -1, 5});
+  Tensor expected = Tensor::zeros(DType::F32, {2, 3, 3});
+  runner.step("gather").with("axis", 0).run({&table, &indices}, {&expected});
+  onRanks(3, [&](KernelRunner &runner, int rank) {
+    runner.withParts({{"vocab.local", {0, 1, 3, 5}}});
+    Tensor part = Tensor::zeros(DType::F32, {rank == 0 ? 2 : 4, 3});
+    runner.step("shard").with("axis", 0).with("part", "vocab.local");
+    runner.run({&table}, {&part});
+    Tensor own = Tensor::zeros(DType::F32, {2, 3, 3}), y = own;
+    runner.step("gather").with("axis", 0).with("part", "vocab.local");
+    runner.run({&part, &indices}, {&own});
+    runner.step("all_reduce").with("kind", "sum").run({&own}, {&y});
+    expectEqual(y, expected);
+    Tensor beyond = Tensor::i64({1}, {10}),
+           row = Tensor::zeros(DType::F32, {1, 3});
+    runner.step("gather").with("axis", 0).with("part", "vocab.local");
+    EXPECT_FALSE(runner.tryRun({&part, &beyond}, {&row}).isOk());
+  });
+}
+
+TEST_P(Collective, GatherFromAnEmptyPart) {
+  // One unit over two ranks: rank 0 has nothing.
+  onRanks(2, [&](KernelRunner &runner, int rank) {
+    runner.withParts({{"vocab.local", {0, 0, 1}}});
+    Tensor part = Tensor::zeros(DType::F32, {rank * 4, 3});
+    for (int64_t i = 0; i < part.size(); ++i)
+      part.set(i, static_cast<double>(i + 1));
+    Tensor indices = Tensor::i64({2}, {3, -4});
+    Tensor y = Tensor::zeros(DType::F32, {2, 3});
+    runner.step("gather").with("axis", 0).with("part", "vocab.local");
+    runner.run({&part, &indices}, {&y});
+    EXPECT_EQ(y.at(0), rank == 0 ? 0 : 10);
+    EXPECT_EQ(y.at(5), rank == 0 ? 0 : 3);
+  });
 }
 
 MOE_ON_ALL_MACHINES(Collective);

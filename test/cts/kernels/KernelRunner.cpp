@@ -60,6 +60,8 @@ Tensor &Tensor::operator=(const Tensor &other) {
   blocks.clear();
   for (const auto &block : blockBytes)
     blocks.push_back({block.data(), block.size()});
+  for (size_t i = 0; i < blocks.size(); ++i)
+    blocks[i].sliceSize = other.blocks[i].sliceSize;
   view.blocks = blocks;
   return *this;
 }
@@ -249,6 +251,13 @@ KernelRunner &KernelRunner::withParts(
   return *this;
 }
 
+KernelRunner &KernelRunner::withNodes(Communicator *inside,
+                                      Communicator *across) {
+  insideNode = inside;
+  acrossNodes = across;
+  return *this;
+}
+
 static constexpr size_t kGuard = 64;
 
 Status PreparedStep::run() { return kernel->run({inputs, outputs}, *context); }
@@ -302,6 +311,8 @@ KernelRunner::prepare(const std::vector<const Tensor *> &inputs,
   prepared->context->exprs = &exprs;
   prepared->context->parts = &parts;
   prepared->context->dataSizes = dataSizes;
+  prepared->context->insideNode = insideNode;
+  prepared->context->acrossNodes = acrossNodes;
   return prepared;
 }
 

@@ -147,6 +147,11 @@ public:
   KernelRunner &onRank(Communicator &communicator, const plan::LayerT *layer);
   KernelRunner &
   withParts(std::map<std::string, std::vector<int64_t>, std::less<>> parts);
+  /// Communicators of the hierarchical form.
+  KernelRunner &withNodes(Communicator *inside, Communicator *across);
+
+  /// What the communicator of onRank sent.
+  const Counters &communicatorCounters() { return communicator->counters(); }
 
   std::vector<int64_t> dataSizes;
   Counters counters;
@@ -160,6 +165,7 @@ private:
   ThreadPool pool;
   std::vector<std::unique_ptr<Communicator>> single;
   Communicator *communicator;
+  Communicator *insideNode = nullptr, *acrossNodes = nullptr;
   const plan::LayerT *layer = nullptr;
   std::unique_ptr<plan::StepT> current;
   std::map<std::string, std::vector<int64_t>, std::less<>> exprs, parts;

@@ -7,7 +7,6 @@
 
 #include "runtime/plan/PlanFile.h"
 #include "TestProgram.h"
-#include "runtime/plan/Placement.h"
 #include "runtime/plan/PlanFormat.h"
 #include "runtime/plan/PlanVerify.h"
 
@@ -207,13 +206,4 @@ TEST_F(PlanFileTest, HostileProgramsWithRightHashesAreSafe) {
   }
   // Names, attributes and seeds may have any value.
   EXPECT_GT(numAccepted, 100);
-}
-
-TEST(Placement, ExpertsOfARankAscend) {
-  plan::ProgramT program = smallProgram();
-  EXPECT_EQ(expertsOf(*program.layers[0], 1), (std::vector<int>{2, 3}));
-  program.layers[0]->places[0]->ranks = {0, 1};
-  EXPECT_EQ(expertsOf(*program.layers[0], 1), (std::vector<int>{0, 2, 3}));
-  program.layers[0]->places.clear();
-  EXPECT_EQ(expertsOf(*program.layers[0], 0), (std::vector<int>{0, 1, 2, 3}));
 }
