@@ -20,18 +20,22 @@ using Run = Status (*)(const KernelArgs &args, StepContext &context);
 
 class TestKernel final : public Kernel {
 public:
-  explicit TestKernel(Run body) : body(body) {}
+  TestKernel(Run body, const KernelSpec &spec)
+      : body(body), place(spec.rank), size(spec.numRanks) {}
   StatusOr<size_t> workspaceBytes(const KernelArgs &, int) const override {
     return size_t(100);
   }
   Status run(const KernelArgs &args, StepContext &context) const override {
     if (context.workspace.size() < 100)
       return Status(StatusCode::Internal, "no workspace");
+    if (place != context.comm.rank() || size != context.comm.size())
+      return Status(StatusCode::Internal, "made for another group");
     return body(args, context);
   }
 
 private:
   Run body;
+  int place, size;
 };
 
 /// Calls body(offset in a, offset in b) for all elements of equal dims.
@@ -87,15 +91,15 @@ Status append(const KernelArgs &args, StepContext &) {
   return Status::ok();
 }
 
-/// y [b, 4] = the sum over T of the state [b, T, 4].
+/// y [b, n] = the sum over T of the state [b, T, n].
 Status sumState(const KernelArgs &args, StepContext &) {
   const TensorView &x = args.inputs[0], &y = args.outputs[0];
   for (int64_t b = 0; b < x.dims[0]; ++b)
-    for (int64_t i = 0; i < 4; ++i) {
+    for (int64_t i = 0; i < x.dims[2]; ++i) {
       float sum = 0;
       for (int64_t t = 0; t < x.dims[1]; ++t)
         sum += x.as<float>()[b * x.strides[0] + t * x.strides[1] + i];
-      y.as<float>()[b * 4 + i] = sum;
+      y.as<float>()[b * x.dims[2] + i] = sum;
     }
   return Status::ok();
 }
@@ -136,6 +140,69 @@ Status sumBlocks(const KernelArgs &args, StepContext &) {
   return Status::ok();
 }
 
+/// y [1] = the number of rows of a parameter.
+Status numRows(const KernelArgs &args, StepContext &) {
+  args.outputs[0].as<float>()[0] = args.inputs[0].dims[0];
+  return Status::ok();
+}
+
+/// y = the sum of x over the step's group.
+Status sumGroup(const KernelArgs &args, StepContext &context) {
+  const TensorView &x = args.inputs[0], &y = args.outputs[0];
+  std::copy_n(x.as<float>(), x.numElements(), y.as<float>());
+  return context.comm.allReduce(y.data, y.numElements(), DType::F32,
+                                ReduceOp::Sum, context.tag);
+}
+
+/// y [2] = the sums of x [1] inside the node and across nodes.
+Status sumNodes(const KernelArgs &args, StepContext &context) {
+  float *y = args.outputs[0].as<float>();
+  y[0] = y[1] = args.inputs[0].as<float>()[0];
+  MOE_RETURN_IF_ERROR(context.insideNode->allReduce(
+      y, 1, DType::F32, ReduceOp::Sum, context.tag));
+  return context.acrossNodes->allReduce(y + 1, 1, DType::F32, ReduceOp::Sum,
+                                        context.tag);
+}
+
+/// y [tokens, 4] = this rank's part of x [batch.local, 4].
+Status takeTokens(const KernelArgs &args, StepContext &context) {
+  const std::vector<int64_t> &begins = context.parts->find("tokens")->second;
+  std::copy_n(args.inputs[0].as<float>() + 4 * begins[context.comm.rank()],
+              args.outputs[0].numElements(), args.outputs[0].as<float>());
+  return Status::ok();
+}
+
+/// The parts of all ranks, one behind the other.
+Status gatherTokens(const KernelArgs &args, StepContext &context) {
+  const std::vector<int64_t> &begins = context.parts->find("tokens")->second;
+  const TensorView &x = args.inputs[0];
+  std::vector<RecvBlock> blocks;
+  for (int rank = 0; rank < context.comm.size(); ++rank)
+    blocks.push_back(
+        {args.outputs[0].as<std::byte>() + begins[rank] * 16,
+         static_cast<size_t>(begins[rank + 1] - begins[rank]) * 16});
+  return context.comm.allGatherV(
+      {x.as<std::byte>(), static_cast<size_t>(x.numElements()) * 4}, blocks,
+      context.tag);
+}
+
+/// y [1, 4] = x [1, 4] of the next rank. Named like the real one, because the
+/// runtime keeps the order of collectives.
+Status allToAll(const KernelArgs &args, StepContext &context) {
+  int rank = context.comm.rank(), size = context.comm.size();
+  std::vector<SendBlock> send(size);
+  std::vector<RecvBlock> recv(size);
+  send[(rank + size - 1) % size] = {args.inputs[0].as<std::byte>(), 16};
+  recv[(rank + 1) % size] = {args.outputs[0].as<std::byte>(), 16};
+  return context.comm.allToAllV(send, recv, context.tag);
+}
+
+/// y = x + 1, after a while.
+Status slowAddOne(const KernelArgs &args, StepContext &context) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  return addOne(args, context);
+}
+
 /// Fails on rank 1; the others wait for it.
 Status failOnRank1(const KernelArgs &, StepContext &context) {
   if (context.comm.rank() == 1)
@@ -166,8 +233,8 @@ const KernelRegistry &moe::test::testKernels() {
     auto add = [&](std::string name, Run run) {
       result.add(
           std::move(name),
-          [run](const KernelSpec &) -> StatusOr<std::unique_ptr<Kernel>> {
-            return std::unique_ptr<Kernel>(new TestKernel(run));
+          [run](const KernelSpec &spec) -> StatusOr<std::unique_ptr<Kernel>> {
+            return std::unique_ptr<Kernel>(new TestKernel(run, spec));
           });
     };
     add("add_one", addOne);
@@ -181,6 +248,13 @@ const KernelRegistry &moe::test::testKernels() {
     add("fail_on_rank_1", failOnRank1);
     add("fail_if_negative", failIfNegative);
     add("wait_forever", waitForever);
+    add("num_rows", numRows);
+    add("sum_group", sumGroup);
+    add("sum_nodes", sumNodes);
+    add("take_tokens", takeTokens);
+    add("gather_tokens", gatherTokens);
+    add("all_to_all", allToAll);
+    add("slow_add_one", slowAddOne);
     return result;
   }();
   return registry;

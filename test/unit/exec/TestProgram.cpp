@@ -15,7 +15,8 @@
 using namespace moe;
 using namespace moe::test;
 
-TestProgram::TestProgram(int numRanks) {
+TestProgram::TestProgram(int numRanks, int tp) {
+  program.tp = tp;
   program.model = "test.onnx";
   program.num_ranks = numRanks;
 }
@@ -46,10 +47,12 @@ void TestProgram::symbol(const std::string &name, int input, int axis,
   program.symbols.push_back(std::move(symbol));
 }
 
-void TestProgram::localPart(const std::string &name, const std::string &whole) {
+void TestProgram::localPart(const std::string &name, const std::string &whole,
+                            plan::Group group) {
   auto symbol = std::make_unique<plan::SymbolT>();
   symbol->name = name;
   symbol->kind = plan::SymbolKind_LocalPart;
+  symbol->group = group;
   symbol->whole = expr(whole);
   program.symbols.push_back(std::move(symbol));
 }
@@ -154,6 +157,16 @@ plan::StepT &TestProgram::step(const std::string &kernel,
   program.nodes.push_back("/node" + std::to_string(program.steps.size()));
   program.steps.push_back(std::move(step));
   return *program.steps.back();
+}
+
+uint32_t TestProgram::sideStep(const std::string &kernel,
+                               std::vector<int> inputs,
+                               std::vector<int> outputs) {
+  plan::StepT &side = step(kernel, std::move(inputs), std::move(outputs));
+  program.num_streams = 2;
+  side.stream = 1;
+  side.records = static_cast<int32_t>(program.num_events);
+  return program.num_events++;
 }
 
 void TestProgram::setLifetimes() {

@@ -30,7 +30,7 @@ class TestProgram {
 public:
   using Dims = std::vector<std::string>;
 
-  explicit TestProgram(int numRanks);
+  explicit TestProgram(int numRanks, int tp = 1);
 
   uint32_t expr(const std::string &text);
   std::vector<uint32_t> exprs(const Dims &dims);
@@ -38,7 +38,8 @@ public:
   void symbol(const std::string &name, int input, int axis,
               int64_t defaultMax = 0);
   /// "NAME.local", this rank's part of `whole`.
-  void localPart(const std::string &name, const std::string &whole);
+  void localPart(const std::string &name, const std::string &whole,
+                 plan::Group group = plan::Group_Rows);
   void dataSymbol(const std::string &name, const std::string &bound);
 
   /// Ports; `part` names the local symbol that divides axis `partAxis`.
@@ -46,6 +47,12 @@ public:
             const std::string &part = "", int partAxis = 0);
   int output(const std::string &name, const Dims &dims,
              const std::string &part = "", int partAxis = 0);
+  /// Divides a port or state along a second axis.
+  template <typename T>
+  void slice(T &tensor, const std::string &part, int axis) {
+    tensor.slice_axis = axis;
+    tensor.slice_part = findSymbol(part);
+  }
   int state(const std::string &name, const Dims &dims, int axis,
             const std::string &length, const std::string &part);
 
@@ -57,6 +64,11 @@ public:
 
   plan::StepT &step(const std::string &kernel, std::vector<int> inputs,
                     std::vector<int> outputs);
+  /// A step of stream 1 that records the event of its number; returns that.
+  uint32_t sideStep(const std::string &kernel, std::vector<int> inputs,
+                    std::vector<int> outputs);
+
+  int32_t findSymbol(const std::string &name) const;
 
   /// Fills in lifetimes, verifies and makes the model.
   std::shared_ptr<Model> finish(WeightLoader loader = nullptr);
@@ -64,7 +76,6 @@ public:
   plan::ProgramT program;
 
 private:
-  int32_t findSymbol(const std::string &name) const;
   int32_t addPort(std::vector<std::unique_ptr<plan::PortT>> &ports,
                   const std::string &name, const Dims &dims,
                   const std::string &part, int partAxis);
