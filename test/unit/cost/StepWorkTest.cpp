@@ -1,0 +1,136 @@
+//===- StepWorkTest.cpp - What a step of a plan has to do -----------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/cost/StepWork.h"
+
+#include "test/unit/cost/LayerProgram.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+
+using namespace moe;
+using namespace moe::cost;
+using namespace moe::test;
+
+namespace {
+
+/// Work of a step on a rank.
+class StepWorkTest : public testing::Test {
+protected:
+  StepWork workOf(const plan::ProgramT &program, int64_t batch, int rank,
+                  int step, int64_t nodeSize = 0) {
+    StatusOr<PlanSizes> sizes = PlanSizes::create(program, {{"batch", batch}});
+    EXPECT_TRUE(sizes.isOk()) << sizes.status().message();
+    StatusOr<PlanWork> work = PlanWork::create(*sizes, nodeSize);
+    EXPECT_TRUE(work.isOk()) << work.status().message();
+    return work->work(work->classOf(rank), step);
+  }
+};
+
+} // namespace
+
+TEST_F(StepWorkTest, ExpertsReadTheActiveWeights) {
+  // One token on one rank: one expert of 2 * 8 * 32 weights.
+  StepWork work = workOf(layerProgram(1), 1, 0, kExperts);
+  EXPECT_EQ(work.kind, KernelKind::Product);
+  EXPECT_DOUBLE_EQ(work.weightBytes, 2 * 8 * 32 * 4);
+  // 2 (8 * 32 + 32 * 16): the 8 columns of w2 are a panel of 16.
+  EXPECT_DOUBLE_EQ(work.flops, 2 * (8 * 32 + 32 * 16));
+  EXPECT_DOUBLE_EQ(work.units, 32);
+}
+
+TEST_F(StepWorkTest, RanksShareRowsOfAllSenders) {
+  // 10 rows over 4 experts on 2 ranks: 5 rows each, whoever sent them.
+  plan::ProgramT program = layerProgram(2);
+  for (int rank : {0, 1})
+    EXPECT_DOUBLE_EQ(workOf(program, 10, rank, kExperts).units, 5 * 32);
+}
+
+TEST_F(StepWorkTest, FlatExchangeSendsAMessageToEachOtherRank) {
+  // 4 ranks, 400 rows: 100 rows of 32 bytes here, 3/4 of them leave. Counts of
+  // 4 experts go to 3 ranks.
+  StepWork there = workOf(layerProgram(4), 400, 0, kExchange);
+  EXPECT_TRUE(there.isCollective);
+  EXPECT_NEAR(there.messages(), 3 + 3, 1e-6);
+  EXPECT_DOUBLE_EQ(there.bytesSent(), 75 * 32 + 3 * 16);
+  StepWork back = workOf(layerProgram(4), 400, 0, kBack);
+  EXPECT_NEAR(back.messages(), 3, 1e-6);
+  EXPECT_DOUBLE_EQ(back.bytesSent(), 75 * 32);
+}
+
+TEST_F(StepWorkTest, OneRankSendsNothing) {
+  StepWork work = workOf(layerProgram(1), 8, 0, kExchange);
+  EXPECT_EQ(work.messages(), 0);
+  EXPECT_EQ(work.bytesSent(), 0);
+}
+
+TEST_F(StepWorkTest, FlatExchangeKnowsNodes) {
+  // Nodes of 2: of 3 other ranks 1 is on this node.
+  StepWork back = workOf(layerProgram(4), 400, 0, kBack, /*nodeSize=*/2);
+  EXPECT_NEAR(back.inside.messages, 1, 1e-6);
+  EXPECT_NEAR(back.across.messages, 2, 1e-6);
+  EXPECT_DOUBLE_EQ(back.across.bytes, 50 * 32);
+}
+
+TEST_F(StepWorkTest, HierarchicalExchangeHasFewMessages) {
+  plan::ProgramT program = layerProgram(4);
+  for (int step : {kExchange, kBack})
+    setText(*program.steps[step], "form", "hierarchical");
+  // G = 2, N = 2: one message in each stage; half of 100 rows leave in each.
+  StepWork back = workOf(program, 400, 0, kBack, /*nodeSize=*/2);
+  EXPECT_DOUBLE_EQ(back.inside.messages, 1);
+  EXPECT_DOUBLE_EQ(back.across.messages, 1);
+  EXPECT_DOUBLE_EQ(back.inside.bytes, 50 * 32);
+  EXPECT_DOUBLE_EQ(back.across.bytes, 50 * 32);
+}
+
+TEST_F(StepWorkTest, SmallFormRunsUpToItsTokens) {
+  plan::ProgramT program = layerProgram(4);
+  plan::StepT &back = *program.steps[kBack];
+  setText(back, "small_form", "hierarchical");
+  setNumber(back, "small_tokens", 8);
+  back.attributes.push_back(std::make_unique<plan::AttributeT>());
+  back.attributes.back()->name = "tokens";
+  back.attributes.back()->kind = plan::AttributeKind_Exprs;
+  back.attributes.back()->exprs = {0}; // batch
+  ASSERT_EQ(program.exprs[0], "batch");
+  EXPECT_DOUBLE_EQ(workOf(program, 8, 0, kBack, 2).messages(), 2);
+  EXPECT_NEAR(workOf(program, 900, 0, kBack, 2).messages(), 3, 1e-6);
+}
+
+TEST_F(StepWorkTest, ReplicatedTokensTravelBackOnly) {
+  plan::ProgramT program = layerProgram(2);
+  for (int step : {kExchange, kBack})
+    setText(*program.steps[step], "form", "replicated");
+  EXPECT_EQ(workOf(program, 8, 0, kExchange).bytesSent(), 0);
+  // batch.local stands for the rows that every rank has: 4, 2 of them here.
+  EXPECT_DOUBLE_EQ(workOf(program, 8, 0, kBack).bytesSent(), 2 * 32);
+}
+
+TEST_F(StepWorkTest, RanksOfEqualWorkAreOneClass) {
+  plan::ProgramT program = layerProgram(4);
+  auto classes = [&](int64_t batch) {
+    StatusOr<PlanSizes> sizes = PlanSizes::create(program, {{"batch", batch}});
+    return PlanWork::create(*sizes, 0)->numClasses();
+  };
+  EXPECT_EQ(classes(8), 1);
+  EXPECT_EQ(classes(9), 2); // 2 2 2 3 rows
+}
+
+TEST_F(StepWorkTest, RanksHoldTheirExpertsAndSlices) {
+  plan::ProgramT program = layerProgram(2);
+  StatusOr<PlanSizes> sizes = PlanSizes::create(program, {{"batch", 1}});
+  EXPECT_DOUBLE_EQ(PlanWork::create(*sizes, 0)->expertWeightBytes(0),
+                   2 * 2 * 8 * 32 * 4);
+  // All experts in halves of 16 of 32 columns on both ranks.
+  for (auto &place : program.layers[0]->places) {
+    place->ranks = {0, 1};
+    place->slices = 2;
+  }
+  EXPECT_DOUBLE_EQ(PlanWork::create(*sizes, 0)->expertWeightBytes(0),
+                   4 * 8 * 32 * 4);
+}
