@@ -215,6 +215,9 @@ def PlaceExpertsPass : Moe_ModulePass<"moe-place-experts"> {
            "ranks on a node (0: nobody knows)">,
     Option<"reduceExact", "reduce-exact", "bool", "false",
            "never split an expert's sums over ranks">,
+    Option<"spareExperts", "spare-experts", "int64_t", "1",
+           "experts beyond its share that a rank may hold as replicas, where "
+           "loads are known">,
   ];
 }
 

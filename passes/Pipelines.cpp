@@ -64,6 +64,13 @@ void buildRecognizePipeline(OpPassManager &pm) {
 
 void buildParallelismPipeline(OpPassManager &pm,
                               const DistributeOptions &options) {
+  // Another meaning of the model, on any number of ranks.
+  if (options.dropSeed) {
+    DropAtRandomPassOptions drop;
+    drop.seed = *options.dropSeed;
+    pm.addPass(createDropAtRandomPass(drop));
+  }
+
   // Before anything is placed or divided: both do what it decides.
   ChooseParallelismPassOptions choose;
   choose.ranks = options.ranks;
@@ -73,10 +80,16 @@ void buildParallelismPipeline(OpPassManager &pm,
   choose.nodeSize = options.nodeSize;
   pm.addPass(createChooseParallelismPass(choose));
 
+  // What is known about the experts' loads says which belong apart.
+  ReadLoadsPassOptions loads;
+  loads.profile = options.profile;
+  pm.addPass(createReadLoadsPass(loads));
+
   // Where experts live decides what has to travel. A form that does not fit the
   // ranks is found here.
   PlaceExpertsPassOptions place;
   place.reduceExact = options.reduceExact;
+  place.spareExperts = options.spareExperts;
   pm.addPass(createPlaceExpertsPass(place));
 }
 

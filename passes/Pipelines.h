@@ -16,6 +16,7 @@
 #define MOE_PASSES_PIPELINES_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace mlir {
@@ -36,8 +37,14 @@ struct DistributeOptions {
   std::string mesh, layerForm;
   /// Ranks on a node; 0: there is one node.
   int64_t nodeSize = 0;
+  /// A file of moe-run --profile, or empty; and how many experts beyond its
+  /// share a rank may hold then.
+  std::string profile;
+  int64_t spareExperts = 1;
   /// Capacities count the tokens of a rank (--capacity-scope=rank).
   bool capacityPerRank = false;
+  /// Chance decides who keeps a place in a full expert, by this seed.
+  std::optional<int64_t> dropSeed;
 };
 /// Chooses the mesh and the forms of layers. What fails here is a choice of the
 /// user that does not fit the model (StatusCode::Usage).

@@ -33,7 +33,9 @@
 #include "passes/distribute/BatchSymbol.h"
 #include "passes/distribute/ExchangeSettings.h"
 #include "passes/distribute/ExpertLayer.h"
+#include "passes/distribute/ExpertLoads.h"
 #include "passes/distribute/ExpertSpread.h"
+#include "passes/distribute/LoadedSpread.h"
 #include "passes/distribute/ParallelForm.h"
 #include "passes/distribute/Sharding.h"
 
@@ -209,13 +211,19 @@ PlaceExperts::chooseForm(ExpertsOp op, const LayerForm &form, const Ranks &on) {
   return maxSlicesOf(op) > 1 ? ExpertForm::Slice : whole;
 }
 
-/// Experts over ranks, evenly: nothing is known about their loads.
+/// Experts over ranks: by their loads if those are known, else evenly.
 FailureOr<ExpertSpread>
 PlaceExperts::spread(ExpertsOp op, const LayerForm &form, const Ranks &on) {
   FailureOr<ExpertForm> experts = chooseForm(op, form, on);
   if (failed(experts))
     return failure();
   int64_t numExperts = numExpertsOf(op), numRanks = on.perBlock();
+  if (*experts == ExpertForm::Spread && op->hasAttr(kLoads)) {
+    FailureOr<ExpertSpread> block = spreadByLoad(op, numRanks, spareExperts);
+    if (failed(block))
+      return failure();
+    return repeatInBlocks(*block, on.count, on.blocks);
+  }
   ExpertSpread block =
       *experts == ExpertForm::Spread ? spreadInBlocks(numExperts, numRanks)
       : *experts == ExpertForm::Replicate

@@ -83,6 +83,14 @@ CommandLine::CommandLine()
             cl::desc("number of ranks (default 1, or what --mesh has)")),
       nodeSize("node-size", cl::init(0), cl::cat(category), cl::value_desc("n"),
                cl::desc("ranks on a node (default: all are on one)")),
+      profile("profile", cl::cat(category), cl::value_desc("file"),
+              cl::desc("how often experts were chosen, as moe-run --profile "
+                       "wrote it: places experts and replicas by it")),
+      spareExperts("spare-experts", cl::init(1), cl::cat(category),
+                   cl::value_desc("n"),
+                   cl::desc("with --profile: experts beyond its share that a "
+                            "rank may hold, as replicas of busy ones "
+                            "(default 1)")),
       reduce("reduce", cl::init(Reduce::Any), cl::cat(category),
              cl::desc("how sums may be split over ranks:"),
              cl::values(clEnumValN(Reduce::Any, "any", "as is fastest"),
@@ -144,6 +152,13 @@ Status CommandLine::parseRanks(Options &options) const {
   options.layerForm = layerForm;
   MOE_RETURN_IF_ERROR(
       solver::parseLayerForms(options.layerForm).status().at("--layer-form"));
+  options.profile = profile;
+  options.spareExperts = spareExperts;
+  if (spareExperts.getNumOccurrences() != 0 &&
+      (spareExperts < 0 || options.profile.empty()))
+    return Status(
+        StatusCode::Usage,
+        "--spare-experts: needs --profile and a number of at least 0");
   options.nodeSize = nodeSize;
   if (nodeSize.getNumOccurrences() != 0 &&
       (nodeSize < 1 || options.ranks % nodeSize != 0))
@@ -163,7 +178,8 @@ Status CommandLine::checkInput(const Options &options) const {
     return Status::ok();
   }
   for (const cl::Option *option : std::initializer_list<const cl::Option *>{
-           &ranks, &mesh, &layerForm, &nodeSize, &weights, &emit, &reduce})
+           &ranks, &mesh, &layerForm, &nodeSize, &profile, &spareExperts,
+           &weights, &emit, &reduce})
     if (option->getNumOccurrences() != 0)
       return Status(StatusCode::Usage, "--" + option->ArgStr.str() +
                                            ": needs a model (.onnx), not '" +

@@ -33,6 +33,9 @@ struct Options {
   std::string mesh, layerForm;
   /// Ranks on a node; 0: there is one node.
   int64_t nodeSize = 0;
+  /// How often experts were chosen: a file, or empty.
+  std::string profile;
+  int64_t spareExperts = 1;
   Weights weights = Weights::Embed;
   uint64_t seed = 0;
   Reduce reduce = Reduce::Any;
@@ -65,6 +68,8 @@ private:
   llvm::cl::opt<Emit> emit;
   llvm::cl::opt<std::string> mesh, layerForm;
   llvm::cl::opt<int64_t> ranks, nodeSize;
+  llvm::cl::opt<std::string> profile;
+  llvm::cl::opt<int64_t> spareExperts;
   llvm::cl::opt<Reduce> reduce;
   llvm::cl::opt<bool> remarks, verbose, allowLinkedData, crashes;
   llvm::cl::extrahelp examples;

@@ -164,6 +164,8 @@ Status Compilation::run() {
   distribute.mesh = options.mesh;
   distribute.layerForm = options.layerForm;
   distribute.nodeSize = options.nodeSize;
+  distribute.profile = options.profile;
+  distribute.spareExperts = options.spareExperts;
   MOE_RETURN_IF_ERROR(runPasses(
       "the choice of parallelism",
       [&](OpPassManager &pm) {
