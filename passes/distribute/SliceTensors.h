@@ -135,6 +135,9 @@ private:
   // SliceTensorsTake.cpp
   mlir::Value takeHere(mlir::Value value, int axis, const Cut &cut);
   mlir::Value takeFromProducer(mlir::OpResult value, int axis, const Cut &cut);
+  const Cut *cutOfSlice(dialect::SliceOp op, int axis, const Cut *cut);
+  mlir::Value sliceOfUnits(dialect::SliceOp op, int axis, const Cut &picked,
+                           mlir::RankedTensorType type);
   mlir::Value takeOfSlice(dialect::SliceOp op, int axis, const Cut &cut);
   mlir::Value takeOfUnfolded(dialect::ReshapeOp op, int axis, const Cut &cut);
   bool isOfWeights(mlir::Value value, int axis, const Cut &cut,
@@ -152,6 +155,7 @@ private:
   void contract(dialect::MatmulOp op, mlir::Value part, const Cut &cut);
 
   // SliceTensorsFinish.cpp
+  void splitFused();
   bool settle();
   bool returnPart(const Moved &moved);
   bool cutFromWhole(const Moved &moved);

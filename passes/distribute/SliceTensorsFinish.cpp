@@ -15,6 +15,8 @@
 
 #include "passes/distribute/SliceTensors.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 using namespace moe;
 using namespace moe::dialect;
@@ -80,6 +82,33 @@ bool Slicing::cutFromWhole(const Moved &moved) {
   Value value = moved.part;
   value.replaceAllUsesWith(takeHere(moved.whole, moved.axis, *moved.cut));
   return true;
+}
+
+/// A fused product of which some slices have become products of their own: the
+/// rest become some as well, if nobody reads it as a whole.
+void Slicing::splitFused() {
+  live = findLive(func);
+  llvm::SetVector<Operation *> products;
+  for (const Moved &each : moved)
+    if (!each.cut->isOfRank() && each.whole.getDefiningOp<MatmulOp>())
+      products.insert(each.whole.getDefiningOp());
+  for (Operation *product : products) {
+    Value whole = product->getResult(0);
+    int last = getTensorType(whole).getRank() - 1;
+    SmallVector<SliceOp> slices;
+    bool isSliced = llvm::all_of(whole.getUsers(), [&](Operation *user) {
+      if (!live.contains(user))
+        return true;
+      slices.push_back(dyn_cast<SliceOp>(user));
+      return slices.back() && cutOfSlice(slices.back(), last, nullptr);
+    });
+    if (!isSliced)
+      continue;
+    for (SliceOp slice : slices)
+      slice.getResult().replaceAllUsesWith(
+          sliceOfUnits(slice, last, *cutOfSlice(slice, last, nullptr),
+                       getTensorType(slice.getResult())));
+  }
 }
 
 bool Slicing::hasPart(Value value) const {
@@ -163,6 +192,7 @@ void Slicing::declareSymbols() {
 }
 
 void Slicing::finish() {
+  splitFused();
   // Each turn replaces one value for good.
   while (settle())
     ;

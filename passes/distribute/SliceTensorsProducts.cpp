@@ -110,7 +110,7 @@ static void slicePair(Slicing &slicing, MatmulOp op) {
   if (!slicing.isOfWeights(inner, last, question, numProducts) ||
       numProducts == 0)
     return;
-  const Cut &cut = slicing.rankCut("inner", numUnits);
+  const Cut &cut = slicing.rankCut("ffn", numUnits);
   slicing.give(inner, slicing.take(inner, last, cut), last, cut);
   reportUnits(op, "pair", *size);
 }

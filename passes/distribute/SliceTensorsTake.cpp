@@ -13,6 +13,8 @@
 
 #include "passes/distribute/SliceTensors.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace moe;
 using namespace moe::dialect;
@@ -113,6 +115,14 @@ static std::optional<OpSharding> findRule(OpResult result, Sharding want) {
   return std::nullopt;
 }
 
+/// True for what divides or gathers rows, if rows are not on `axis`.
+static bool movesOtherAxis(Operation *op, int axis) {
+  if (auto shard = dyn_cast<ShardOp>(op))
+    return static_cast<int>(shard.getAxis()) != axis;
+  auto gather = dyn_cast<AllGatherOp>(op);
+  return gather && static_cast<int>(gather.getAxis()) != axis;
+}
+
 /// True if each element along `axis` of the result is the same.
 static bool isStretched(BroadcastOp op, int axis) {
   int ownAxis = axis - (rankOf(op.getResult()) - rankOf(op.getX()));
@@ -181,37 +191,56 @@ Value Slicing::takeHere(Value value, int axis, const Cut &cut) {
 // Fused products
 //===----------------------------------------------------------------------===//
 
-/// The units of the operand that a slice takes, if constants tell.
-static std::optional<SmallVector<int64_t>> unitsOfSlice(SliceOp op, int axis) {
+/// Of the operand of a slice the units that it has, or that `cut` picks of it.
+/// Nothing if not all is constant.
+const Cut *Slicing::cutOfSlice(SliceOp op, int axis, const Cut *cut) {
   std::optional<int64_t> start = op.getStarts().getDim(axis).constantValue();
   std::optional<int64_t> size = getDim(op.getResult(), axis).constantValue();
   std::optional<int64_t> whole = getDim(op.getX(), axis).constantValue();
-  if (!start || !size || !whole || op.getSteps()[axis] != 1)
-    return std::nullopt;
-  return llvm::to_vector(llvm::seq(*start, *start + *size));
+  if (!start || !size || !whole || *size == 0 || op.getSteps()[axis] != 1)
+    return nullptr;
+  int64_t unit = *size;
+  SmallVector<int64_t> picks = {0};
+  if (cut) {
+    unit = *size / *cut->units.whole.constantValue();
+    picks = cut->picks;
+  }
+  // Units of the slice in smaller ones, which those of the operand are as well.
+  int64_t common = std::gcd(std::gcd(*start, unit), *whole);
+  SmallVector<int64_t> units;
+  for (int64_t pick : picks)
+    for (int64_t i = 0; i < unit / common; ++i)
+      units.push_back((*start + pick * unit) / common + i);
+  return &pickCut(*whole / common, units);
+}
+
+/// The slice of `type` from the units `picked` of its operand.
+Value Slicing::sliceOfUnits(SliceOp op, int axis, const Cut &picked,
+                            RankedTensorType type) {
+  Value x = take(op.getX(), axis, picked);
+  if (x.getType() == type)
+    return x;
+  // The slice of other axes.
+  OpBuilder builder(func.getContext());
+  builder.setInsertionPointAfter(op);
+  Dims starts = op.getStarts().getDims();
+  starts[axis] = DimExpr(0);
+  return SliceOp::create(builder, op.getLoc(), type, x,
+                         DimsAttr::get(builder.getContext(), starts),
+                         op.getSteps());
 }
 
 // Pattern: part(slice(matmul(x, w))) -> part(matmul(x, slice(w)))
 Value Slicing::takeOfSlice(SliceOp op, int axis, const Cut &cut) {
-  std::optional<SmallVector<int64_t>> units = unitsOfSlice(op, axis);
-  if (!units || units->empty())
-    return {};
-  const Cut &picked = pickCut(*getDim(op.getX(), axis).constantValue(), *units);
+  const Cut *picked = cutOfSlice(op, axis, cut.isOfRank() ? nullptr : &cut);
   unsigned numProducts = 0;
-  if (!isOfWeights(op.getX(), axis, picked, numProducts) || numProducts == 0)
+  if (!picked || !isOfWeights(op.getX(), axis, *picked, numProducts) ||
+      numProducts == 0)
     return {};
-  Value x = take(op.getX(), axis, picked);
-  if (x.getType() != op.getType()) {
-    // The slice of other axes.
-    OpBuilder builder(func.getContext());
-    builder.setInsertionPointAfter(op);
-    Dims starts = op.getStarts().getDims();
-    starts[axis] = DimExpr(0);
-    x = SliceOp::create(builder, op.getLoc(), op.getType(), x,
-                        DimsAttr::get(builder.getContext(), starts),
-                        op.getSteps());
-  }
-  return take(x, axis, cut);
+  if (!cut.isOfRank())
+    return sliceOfUnits(op, axis, *picked, cutType(op.getResult(), axis, cut));
+  Value slice = sliceOfUnits(op, axis, *picked, getTensorType(op.getResult()));
+  return take(slice, axis, cut);
 }
 
 /// A product whose columns are of a weight.
@@ -277,14 +306,16 @@ Value Slicing::takeFromProducer(OpResult value, int axis, const Cut &cut) {
     return BroadcastOp::create(builder, op->getLoc(), cutType(value, axis, cut),
                                broadcast.getX());
   }
+  // Pattern: part(op(x)) -> op(part(x)) [op moves another axis between ranks]
+  Sharding want{&cut.units, axis};
+  if (movesOtherAxis(op, axis))
+    return cloneOnParts(op, OpSharding{{want}, {want}}, cut)->getResult(0);
   // Pattern: part(op(x)) -> op(part(x)) [a rule for op]
-  if (auto rule = findRule(value, {&cut.units, axis}))
+  if (auto rule = findRule(value, want))
     return cloneOnParts(op, *rule, cut)->getResult(value.getResultNumber());
-  if (!cut.isOfRank())
-    return {};
   if (auto slice = dyn_cast<SliceOp>(op))
     return takeOfSlice(slice, axis, cut);
-  if (auto reshape = dyn_cast<ReshapeOp>(op))
+  if (auto reshape = dyn_cast<ReshapeOp>(op); reshape && cut.isOfRank())
     return takeOfUnfolded(reshape, axis, cut);
   return {};
 }
@@ -314,8 +345,14 @@ bool Slicing::isOfWeights(Value value, int axis, const Cut &cut,
     return answer;
   Operation *op = result.getOwner();
   auto rule = findRule(result, {&cut.units, axis});
-  if (!rule)
-    return answer = false;
+  if (!rule) {
+    auto slice = dyn_cast<SliceOp>(op);
+    const Cut *picked =
+        slice ? cutOfSlice(slice, axis, cut.isOfRank() ? nullptr : &cut)
+              : nullptr;
+    return answer = picked &&
+                    isOfWeights(slice.getX(), axis, *picked, numProducts, seen);
+  }
   numProducts += isa<MatmulOp>(op);
   for (auto [operand, want] :
        llvm::zip_equal(op->getOperands(), rule->operands))
