@@ -71,7 +71,16 @@ Status Planner::findMaxima(std::span<const int64_t> inputMaxima) {
     bool isLocal = symbol.kind == plan::SymbolKind_LocalPart;
     MOE_ASSIGN_OR_RETURN(int64_t value,
                          bound(isLocal ? symbol.whole : symbol.bound));
-    maxima[i] = isLocal ? largestPart(value, executable.numPartsOf(i)) : value;
+    maxima[i] = value;
+    if (isLocal)
+      maxima[i] = largestPart(value, executable.numPartsOf(i));
+    // A constant is divided once and for all, and weights with it: the rank has
+    // exactly its part.
+    if (isLocal && executable.exprs.symbolsIn(symbol.whole).empty()) {
+      PartRange part = partOf(value, value, executable.placeOf(rank, i),
+                              executable.numPartsOf(i));
+      maxima[i] = part.end - part.begin;
+    }
   }
   return Status::ok();
 }
