@@ -12,6 +12,7 @@ packages=(
   flatbuffers-compiler libflatbuffers-dev
   libgtest-dev libbenchmark-dev
   libcli11-dev nlohmann-json3-dev zlib1g-dev libxxhash-dev libpcre2-dev
+  libopenmpi-dev openmpi-bin
   python3
 )
 

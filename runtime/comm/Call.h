@@ -43,6 +43,9 @@ struct Call {
 /// time limit is nobody's failure and keeps its code.
 Status abortError(const std::string &name, const Status &why);
 
+/// Reductions of up to so many bytes are done by every rank for itself.
+constexpr size_t kSmallReduceBytes = 16 * 1024;
+
 /// Elements [begin(r), begin(r + 1)) of n are reduced by rank r.
 inline int64_t chunkBegin(int64_t n, int rank, int numRanks) {
   return n / numRanks * rank + std::min<int64_t>(n % numRanks, rank);

@@ -16,7 +16,7 @@
 namespace moe {
 
 /// Up to so many bytes travel in a note itself.
-constexpr size_t kStagedBytes = 16 * 1024;
+constexpr size_t kStagedBytes = kSmallReduceBytes;
 
 /// What a rank calls, and where its bytes are.
 struct Note {

@@ -8,7 +8,6 @@
 #include "test/cts/comm/CommunicatorSuite.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -17,10 +16,10 @@ using namespace moe;
 using namespace moe::test;
 using namespace std::chrono_literals;
 
-std::vector<CommunicatorParam>
-moe::test::paramsFor(CommunicatorFactory factory) {
+std::vector<CommunicatorParam> moe::test::paramsFor(CommunicatorFactory factory,
+                                                    int maxRanks) {
   std::vector<CommunicatorParam> params;
-  for (int numRanks = 1; numRanks <= 8; ++numRanks)
+  for (int numRanks = 1; numRanks <= maxRanks; ++numRanks)
     params.push_back({factory, numRanks});
   return params;
 }
@@ -30,26 +29,28 @@ moe::test::nameOf(const testing::TestParamInfo<CommunicatorParam> &info) {
   return std::to_string(info.param.numRanks) + "Ranks";
 }
 
-std::vector<Status>
+std::map<int, Status>
 CommunicatorSuite::runOnAll(const Body &body,
                             std::chrono::milliseconds timeout) {
   auto communicators = GetParam().factory(numRanks(), timeout);
-  EXPECT_EQ(communicators.size(), static_cast<size_t>(numRanks()));
-  std::vector<Status> results(numRanks());
+  std::map<int, Status> results;
+  for (auto &communicator : communicators)
+    results[communicator->rank()];
   std::vector<std::thread> threads;
-  for (int rank = 0; rank < numRanks(); ++rank)
+  for (auto &communicator : communicators)
     threads.emplace_back(
-        [&, rank] { results[rank] = body(*communicators[rank]); });
+        [&body, &comm = *communicator,
+         &result = results[communicator->rank()]] { result = body(comm); });
   for (std::thread &thread : threads)
     thread.join();
   counters.clear();
   for (auto &communicator : communicators)
-    counters.push_back(communicator->counters());
+    counters[communicator->rank()] = communicator->counters();
   return results;
 }
 
 void CommunicatorSuite::expectOnAll(const Body &body) {
-  for (const Status &status : runOnAll(body))
+  for (const auto &[rank, status] : runOnAll(body))
     EXPECT_TRUE(status.isOk()) << status.message();
 }
 
@@ -134,13 +135,25 @@ TEST_P(CommunicatorSuite, KnowsRankAndSize) {
 }
 
 TEST_P(CommunicatorSuite, BarrierWaitsForEveryone) {
-  std::atomic<int> numInside{0};
+  using Clock = std::chrono::steady_clock;
+  // One clock for all processes of a machine.
+  auto now = [] { return int64_t(Clock::now().time_since_epoch().count()); };
   expectOnAll([&](Communicator &comm) {
+    struct Visit {
+      int64_t begin, end;
+    };
+    std::vector<Visit> visits(comm.size());
     for (int round = 0; round < 200; ++round) {
-      ++numInside;
+      Visit mine{now(), 0};
       MOE_RETURN_IF_ERROR(comm.barrier(round));
-      if (numInside < (round + 1) * numRanks())
-        return Status(StatusCode::Other, "a rank left before all had come");
+      mine.end = now();
+      MOE_RETURN_IF_ERROR(
+          comm.allGather(std::as_bytes(std::span(&mine, 1)),
+                         std::as_writable_bytes(std::span(visits)), round));
+      for (const Visit &first : visits)
+        for (const Visit &last : visits)
+          if (first.end < last.begin)
+            return Status(StatusCode::Other, "a rank left before all had come");
     }
     return Status::ok();
   });
@@ -243,7 +256,7 @@ TEST_P(CommunicatorSuite, ReduceScatterGivesEachRankItsPart) {
 }
 
 TEST_P(CommunicatorSuite, RefusesTypesItCannotAdd) {
-  for (const Status &status : runOnAll([](Communicator &comm) {
+  for (const auto &[rank, status] : runOnAll([](Communicator &comm) {
          uint16_t data[4] = {};
          return comm.allReduce(data, 4, DType::F16, ReduceOp::Sum, 0);
        }))
@@ -279,16 +292,16 @@ TEST_P(CommunicatorSuite, CountsNonEmptyMessagesToOthers) {
     }
     return comm.allToAllV(send, recv, 1);
   });
-  for (int rank = 0; rank < numRanks(); ++rank) {
-    EXPECT_EQ(counters[rank].messages, rank == 0 ? 0u : 1u);
-    EXPECT_EQ(counters[rank].bytesSent, rank == 0 ? 0u : 10u);
+  for (const auto &[rank, counted] : counters) {
+    EXPECT_EQ(counted.messages, rank == 0 ? 0u : 1u);
+    EXPECT_EQ(counted.bytesSent, rank == 0 ? 0u : 10u);
   }
 }
 
 TEST_P(CommunicatorSuite, RefusesDifferentTags) {
   if (numRanks() == 1)
     GTEST_SKIP() << "needs a peer";
-  for (const Status &status : runOnAll([](Communicator &comm) {
+  for (const auto &[rank, status] : runOnAll([](Communicator &comm) {
          return comm.barrier(comm.rank() == 1 ? 18 : 17);
        })) {
     EXPECT_EQ(status.code(), StatusCode::RankFailed);
@@ -301,11 +314,12 @@ TEST_P(CommunicatorSuite, RefusesDifferentTags) {
 TEST_P(CommunicatorSuite, RefusesDifferentOperations) {
   if (numRanks() == 1)
     GTEST_SKIP() << "needs a peer";
-  for (const Status &status : runOnAll([](Communicator &comm) {
+  for (const auto &[rank, status] : runOnAll([](Communicator &comm) {
          float one = 1;
          if (comm.rank() == 1)
            return comm.allReduce(&one, 1, DType::F32, ReduceOp::Sum, 3);
-         return comm.barrier(3);
+         MOE_RETURN_IF_ERROR(comm.barrier(3));
+         return comm.barrier(4);
        }))
     EXPECT_EQ(status.code(), StatusCode::RankFailed);
 }
@@ -316,14 +330,16 @@ TEST_P(CommunicatorSuite, RefusesDifferentByteCounts) {
   std::vector<std::byte> data(100 * 1000);
   std::vector<Bytes> received(numRanks(), Bytes(8 * 1000));
   for (size_t scale : {1, 1000}) {
-    for (const Status &status : runOnAll([&](Communicator &comm) {
+    for (const auto &[rank, status] : runOnAll([&](Communicator &comm) {
            std::vector<SendBlock> send(comm.size());
            std::vector<RecvBlock> recv(comm.size());
            if (comm.rank() == 1)
              send[0] = {data.data(), 5 * scale};
            if (comm.rank() == 0)
              recv[1] = {received[0].data(), 4 * scale};
-           return comm.allToAllV(send, recv, 2);
+           MOE_RETURN_IF_ERROR(comm.allToAllV(send, recv, 2));
+           // Who had no part in it may learn of it later.
+           return comm.barrier(3);
          })) {
       EXPECT_EQ(status.code(), StatusCode::RankFailed);
       EXPECT_NE(status.message().find("rank 1 sends"), std::string::npos)
@@ -334,7 +350,7 @@ TEST_P(CommunicatorSuite, RefusesDifferentByteCounts) {
 
 TEST_P(CommunicatorSuite, AbortWakesWhoWaitsAndWhoComesLater) {
   auto begin = std::chrono::steady_clock::now();
-  std::vector<Status> results = runOnAll([&](Communicator &comm) {
+  std::map<int, Status> results = runOnAll([&](Communicator &comm) {
     if (comm.rank() == numRanks() - 1) {
       std::this_thread::sleep_for(20ms);
       comm.abort(Status(StatusCode::BadModel, "index 7 is out of range"));
@@ -345,7 +361,7 @@ TEST_P(CommunicatorSuite, AbortWakesWhoWaitsAndWhoComesLater) {
     EXPECT_EQ(first.message(), second.message());
     return second;
   });
-  for (const Status &status : results) {
+  for (const auto &[rank, status] : results) {
     EXPECT_EQ(status.code(), StatusCode::RankFailed);
     EXPECT_EQ(status.message(), "rank " + std::to_string(numRanks() - 1) +
                                     " failed: index 7 is out of range");
@@ -375,17 +391,17 @@ TEST_P(CommunicatorSuite, AbortAtAnyMomentLeavesNobodyBehind) {
 TEST_P(CommunicatorSuite, DeadlineNamesWhoIsMissing) {
   if (numRanks() == 1)
     GTEST_SKIP() << "needs a peer";
-  std::vector<Status> results = runOnAll(
+  std::map<int, Status> results = runOnAll(
       [&](Communicator &comm) {
         if (comm.rank() == 1)
           std::this_thread::sleep_for(1s);
         return comm.barrier(4);
       },
       250ms);
-  for (int rank = 0; rank < numRanks(); ++rank) {
-    EXPECT_EQ(results[rank].code(), StatusCode::Timeout);
-    EXPECT_NE(results[rank].message().find("for rank 1"), std::string::npos)
-        << results[rank].message();
+  for (const auto &[rank, status] : results) {
+    EXPECT_EQ(status.code(), StatusCode::Timeout);
+    EXPECT_NE(status.message().find("for rank 1"), std::string::npos)
+        << status.message();
   }
 }
 
@@ -445,15 +461,15 @@ TEST_P(CommunicatorSuite, GroupsCountIntoTheirRoot) {
     std::vector<std::byte> received(10 * part->size());
     return part->allGather(message(comm.rank(), 0, 0, 10), received, 2);
   });
-  for (int rank = 0; rank < numRanks(); ++rank) {
+  for (const auto &[rank, counted] : counters) {
     bool isAlone = rank == numRanks() - 1 && rank % 2 == 0;
-    EXPECT_EQ(counters[rank].messages, isAlone ? 0u : 1u);
-    EXPECT_EQ(counters[rank].bytesSent, isAlone ? 0u : 10u);
+    EXPECT_EQ(counted.messages, isAlone ? 0u : 1u);
+    EXPECT_EQ(counted.bytesSent, isAlone ? 0u : 10u);
   }
 }
 
 TEST_P(CommunicatorSuite, AbortOfAPartEndsTheWholeFamily) {
-  std::vector<Status> results = runOnAll([&](Communicator &comm) {
+  std::map<int, Status> results = runOnAll([&](Communicator &comm) {
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> rows,
                          comm.split(comm.rank() % 2, 1));
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> columns,
@@ -467,7 +483,7 @@ TEST_P(CommunicatorSuite, AbortOfAPartEndsTheWholeFamily) {
     bool waitsInRoot = comm.rank() % 2 == 0 || comm.rank() == last;
     return waitsInRoot ? comm.barrier(2) : columns->barrier(3);
   });
-  for (const Status &status : results) {
+  for (const auto &[rank, status] : results) {
     EXPECT_EQ(status.code(), StatusCode::RankFailed);
     EXPECT_EQ(status.message(), "rank " + std::to_string(numRanks() - 1) +
                                     " failed: index 7 is out of range");
@@ -477,15 +493,17 @@ TEST_P(CommunicatorSuite, AbortOfAPartEndsTheWholeFamily) {
 TEST_P(CommunicatorSuite, ErrorsOfAPartNameRanksOfTheRoot) {
   if (numRanks() < 4)
     GTEST_SKIP() << "needs two groups of two";
-  std::vector<Status> results = runOnAll([&](Communicator &comm) {
+  std::map<int, Status> results = runOnAll([&](Communicator &comm) {
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> part,
                          comm.split(comm.rank() / 2, 1));
     return part->barrier(comm.rank() == 3 ? 8 : 7);
   });
   for (int rank : {2, 3}) {
+    if (!results.contains(rank))
+      continue;
     EXPECT_EQ(results[rank].code(), StatusCode::RankFailed);
-    EXPECT_NE(results[rank].message().find("rank 3 calls barrier (tag 8"),
-              std::string::npos)
+    EXPECT_NE(results[rank].message().find("rank 3 calls"), std::string::npos)
         << results[rank].message();
+    EXPECT_NE(results[rank].message().find("tag 8"), std::string::npos);
   }
 }

@@ -20,9 +20,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 
 namespace moe::test {
 
+/// The communicators of those ranks that this process hosts: all of them, or
+/// one, or none.
 using CommunicatorFactory =
     std::function<std::vector<std::unique_ptr<Communicator>>(
         int numRanks, std::chrono::milliseconds timeout)>;
@@ -32,8 +35,9 @@ struct CommunicatorParam {
   int numRanks;
 };
 
-/// One parameter for each number of ranks from 1 to 8.
-std::vector<CommunicatorParam> paramsFor(CommunicatorFactory factory);
+/// One parameter for each number of ranks from 1 to `maxRanks`.
+std::vector<CommunicatorParam> paramsFor(CommunicatorFactory factory,
+                                         int maxRanks = 8);
 std::string nameOf(const testing::TestParamInfo<CommunicatorParam> &info);
 
 class CommunicatorSuite : public testing::TestWithParam<CommunicatorParam> {
@@ -41,15 +45,16 @@ protected:
   using Body = std::function<Status(Communicator &)>;
 
   int numRanks() const { return GetParam().numRanks; }
-  /// Runs `body` on all ranks at once; the result of each rank. Memory that
-  /// `body` gives to an operation must not be on its stack if it may fail.
-  std::vector<Status>
+  /// Runs `body` on all ranks at once; the results of the ranks that this
+  /// process hosts. Memory that `body` gives to an operation must not be on its
+  /// stack if it may fail.
+  std::map<int, Status>
   runOnAll(const Body &body,
            std::chrono::milliseconds timeout = std::chrono::seconds(60));
   /// The same, and expects success.
   void expectOnAll(const Body &body);
-  /// Counters of each rank after the last run.
-  std::vector<Counters> counters;
+  /// Counters of each hosted rank after the last run.
+  std::map<int, Counters> counters;
 };
 
 } // namespace moe::test
