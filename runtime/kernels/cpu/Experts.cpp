@@ -25,7 +25,7 @@ namespace {
 /// Rows of one network in one pass.
 struct Part {
   FfnWeights weights;
-  int64_t hidden; ///< hidden values, of a slice its own
+  FfnSizes sizes; ///< with the hidden values of the slice
   int64_t row;    ///< in rows and results
   int64_t rows;
   int64_t firstItem; ///< number of its first work item
@@ -70,18 +70,11 @@ protected:
   FfnAttributes attributes;
 
 private:
-  void addFlops(const Call &call, int64_t hidden, int64_t rows,
-                Counters &counters) const {
-    FfnSizes sizes = call.sizes;
-    sizes.hidden = hidden;
-    counters.flops +=
-        static_cast<uint64_t>(ffnFlopsPerRow(sizes, attributes.gating)) *
-        static_cast<uint64_t>(rows);
-  }
   /// Rows whose hidden values are kept at once.
   static int64_t passRows(const Call &call);
   void runPass(const Call &call, const float *x, const Buffers &buffers,
-               int64_t begin, std::span<Part> parts, ThreadPool &pool) const;
+               int64_t begin, std::span<Part> parts,
+               StepContext &context) const;
 };
 
 class FfnKernel : public NetworksKernel {
@@ -214,36 +207,32 @@ static void forTiles(ThreadPool &pool, std::span<Part> parts, double work,
 
 void NetworksKernel::runPass(const Call &call, const float *x,
                              const Buffers &buffers, int64_t begin,
-                             std::span<Part> parts, ThreadPool &pool) const {
-  auto sizesOf = [&](const Part &part) {
-    FfnSizes sizes = call.sizes;
-    sizes.hidden = part.hidden;
-    sizes.hiddenRoom = call.sizes.hidden;
-    return sizes;
-  };
-  double work = 0;
+                             std::span<Part> parts,
+                             StepContext &context) const {
+  double flops = 0;
   for (const Part &part : parts)
-    work += ffnFlopsPerRow(sizesOf(part), attributes.gating) *
-            static_cast<double>(part.rows) / 2;
+    flops += ffnFlopsPerRow(part.sizes, attributes.gating) *
+             static_cast<double>(part.rows);
+  context.counters.flops += static_cast<uint64_t>(flops);
   auto hiddenRow = [&](int64_t row) {
     return buffers.hidden + (row - begin) * call.sizes.hiddenStride();
   };
   int64_t inputs = call.sizes.inputs, outputs = call.sizes.outputs;
   forTiles(
-      pool, parts, work,
-      [](const Part &part) { return ceilDiv(part.hidden, kPanel); },
+      context.pool, parts, flops / 2,
+      [](const Part &part) { return part.sizes.hiddenPanels(); },
       [&](const Part &part, int64_t row, int64_t count, int64_t panel,
           int64_t panels, int thread) {
         row += part.row;
         HiddenTile tile{x + row * inputs, inputs,        count, panel,
                         panels,           hiddenRow(row)};
-        computeHidden(isa, attributes, sizesOf(part), part.weights, tile,
+        computeHidden(isa, attributes, part.sizes, part.weights, tile,
                       buffers.threads[thread]);
       });
   int64_t size = static_cast<int64_t>(dtypeSize(call.out->dtype));
   forTiles(
-      pool, parts, work,
-      [&](const Part &) { return call.sizes.outputPanels(); },
+      context.pool, parts, flops / 2,
+      [](const Part &part) { return part.sizes.outputPanels(); },
       [&](const Part &part, int64_t row, int64_t count, int64_t panel,
           int64_t panels, int thread) {
         row += part.row;
@@ -253,7 +242,7 @@ void NetworksKernel::runPass(const Call &call, const float *x,
                         panels,
                         call.out->as<std::byte>() + row * outputs * size,
                         call.out->dtype};
-        computeOutput(isa, sizesOf(part), part.weights, tile,
+        computeOutput(isa, part.sizes, part.weights, tile,
                       buffers.threads[thread]);
       });
 }
@@ -306,10 +295,11 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
       int64_t count = std::min(all - taken, begin + limit - row);
       if (count > 0) {
         FfnOperands::Index index = indexOf(network);
-        int64_t hidden = index.hiddenOf(call.wholeHidden).size();
+        FfnSizes sizes = call.sizes;
+        sizes.hiddenRoom = sizes.hidden;
+        sizes.hidden = index.hiddenOf(call.wholeHidden).size();
         buffers.parts[numParts++] = {operands.weights(call.wholeHidden, index),
-                                     hidden, row, count, 0};
-        addFlops(call, hidden, count, context.counters);
+                                     sizes, row, count, 0};
       }
       row += count;
       taken += count;
@@ -319,7 +309,7 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
       }
     }
     runPass(call, x, buffers, begin,
-            {buffers.parts, static_cast<size_t>(numParts)}, context.pool);
+            {buffers.parts, static_cast<size_t>(numParts)}, context);
     begin = row;
   }
   return Status::ok();

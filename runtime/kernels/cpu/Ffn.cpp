@@ -185,10 +185,10 @@ FfnWeights FfnOperands::weights(int64_t hidden, Index index) const {
   Interval slice = index.hiddenOf(hidden);
   // What the slice has of a dimension of `size` elements that it divides.
   auto elements = [&](int64_t size, bool isDivided) {
-    int64_t factor = isDivided && hidden > 0 ? size / hidden : 1;
-    return isDivided && index.numSlices > 1
-               ? Interval{slice.begin * factor, slice.end * factor}
-               : Interval{0, size};
+    if (!isDivided || index.numSlices == 1)
+      return Interval{0, size};
+    int64_t factor = hidden > 0 ? size / hidden : 1;
+    return Interval{slice.begin * factor, slice.end * factor};
   };
   auto matrix = [&](const TensorView &view, bool dividesColumns) {
     RhsMatrix result;
