@@ -89,6 +89,8 @@ public:
   /// its groups, with an error that names this rank and `why`. Any thread may
   /// call it at any time.
   virtual void abort(const Status &why) = 0;
+  /// The error that ended the group, ok as long as none did.
+  virtual Status check() const = 0;
 
   /// Those of this rank in all groups of a root. Not for two threads at once.
   Counters &counters() { return *theCounters; }

@@ -7,8 +7,6 @@
 
 #include "runtime/comm/ProcessGroup.h"
 
-#include <charconv>
-#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <filesystem>
@@ -19,26 +17,6 @@ namespace fs = std::filesystem;
 static constexpr char kFileName[] = "libmoe_mpi.so";
 
 ProcessGroup::~ProcessGroup() = default;
-
-static std::optional<int> numberFrom(const char *variable) {
-  const char *text = std::getenv(variable);
-  if (!text)
-    return std::nullopt;
-  int number = 0;
-  const char *end = text + std::strlen(text);
-  auto [at, error] = std::from_chars(text, end, number);
-  if (error != std::errc() || at != end)
-    return std::nullopt;
-  return number;
-}
-
-std::optional<LaunchedRank> moe::launchedRank() {
-  std::optional<int> rank = numberFrom("OMPI_COMM_WORLD_RANK");
-  std::optional<int> size = numberFrom("OMPI_COMM_WORLD_SIZE");
-  if (!rank || !size || *rank < 0 || *rank >= *size)
-    return std::nullopt;
-  return LaunchedRank{*rank, *size};
-}
 
 /// Folders in which the library may lie.
 static std::vector<fs::path> libraryFolders() {

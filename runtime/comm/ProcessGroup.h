@@ -36,6 +36,8 @@ public:
   virtual ~ProcessGroup();
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  /// How many of them run on this machine.
+  virtual int numNeighbours() const = 0;
 
   /// Called by all processes, in the same order: a communicator of the first
   /// `numRanks` of them, null on the others.
@@ -55,14 +57,6 @@ public:
   /// that ends without it has failed.
   virtual Status finish() = 0;
 };
-
-/// What this process's environment says if mpirun started it.
-struct LaunchedRank {
-  int rank = 0;
-  int size = 1;
-};
-/// Nothing if no launcher started this process.
-std::optional<LaunchedRank> launchedRank();
 
 /// Opens libmoe_mpi.so, which lies beside the program, in the folder of
 /// libraries of the installation, or where the system looks. Waits until all

@@ -57,6 +57,7 @@ public:
   StatusOr<std::unique_ptr<Communicator>> split(int color,
                                                 uint32_t tag) override;
   void abort(const Status &why) override;
+  Status check() const override { return group->meeting.check(); }
 
 private:
   /// Fails for everyone, because the ranks did not call the same thing.

@@ -33,9 +33,8 @@ public:
   StatusOr<std::unique_ptr<Communicator>> split(int color,
                                                 uint32_t tag) override;
   void abort(const Status &why) override;
+  Status check() const override { return group.family->check(); }
 
-  /// The error that ended the family, if there is one.
-  Status check() const { return group.family->check(); }
   /// Like allGather, but waits for a rank that is busy (ProcessGroup::gather).
   Status gatherPatiently(std::span<const std::byte> send,
                          std::span<std::byte> recv);

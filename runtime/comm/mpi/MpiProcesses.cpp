@@ -29,6 +29,7 @@ public:
 
   int rank() const override { return world->rank(); }
   int size() const override { return world->size(); }
+  int numNeighbours() const override { return world->numNeighbours(); }
 
   StatusOr<std::unique_ptr<Communicator>>
   createCommunicator(int numRanks, std::chrono::milliseconds timeout) override {

@@ -79,10 +79,11 @@ Status MpiWorld::meetAll() {
       check(MPI_Allgather(&self, sizeof(self), MPI_BYTE, processes.data(),
                           sizeof(self), MPI_BYTE, MPI_COMM_WORLD)));
   MOE_RETURN_IF_ERROR(attachNeighbours());
-  auto numNeighbours = std::count_if(
+  theNumNeighbours = static_cast<int>(std::count_if(
       processes.begin(), processes.end(),
-      [&](const ProcessId &each) { return each.machine == self.machine; });
-  if (numNeighbours <= std::thread::hardware_concurrency())
+      [&](const ProcessId &each) { return each.machine == self.machine; }));
+  auto numCores = static_cast<int>(std::thread::hardware_concurrency());
+  if (theNumNeighbours <= numCores)
     theNumSpins = 4000;
   if (options.ignoreProcessTable)
     self.machine = 0;

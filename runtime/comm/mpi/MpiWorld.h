@@ -52,6 +52,8 @@ public:
 
   int rank() const { return theRank; }
   int size() const { return theSize; }
+  /// Processes of this machine.
+  int numNeighbours() const { return theNumNeighbours; }
   /// For the messages of collectives.
   MPI_Comm dataComm() const { return data; }
   /// The largest tag of a message.
@@ -115,6 +117,7 @@ private:
 
   const ProcessOptions options;
   int theRank = 0, theSize = 1, theMaxTag = 32767, theNumSpins = 0;
+  int theNumNeighbours = 1;
   MPI_Comm data = MPI_COMM_NULL, control = MPI_COMM_NULL;
   ProcessId self;
   std::vector<ProcessId> processes;

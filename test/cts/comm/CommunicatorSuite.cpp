@@ -130,6 +130,7 @@ TEST_P(CommunicatorSuite, KnowsRankAndSize) {
     EXPECT_EQ(comm.size(), numRanks());
     EXPECT_GE(comm.rank(), 0);
     EXPECT_LT(comm.rank(), numRanks());
+    EXPECT_TRUE(comm.check().isOk());
     return Status::ok();
   });
 }
@@ -357,6 +358,7 @@ TEST_P(CommunicatorSuite, AbortWakesWhoWaitsAndWhoComesLater) {
     }
     Status first = comm.barrier(1);
     EXPECT_FALSE(first.isOk());
+    EXPECT_EQ(comm.check().message(), first.message());
     Status second = comm.barrier(2);
     EXPECT_EQ(first.message(), second.message());
     return second;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/comm/ProcessTable.h"
-#include "runtime/comm/ProcessGroup.h"
+#include "runtime/comm/LaunchedRanks.h"
 
 #include <csignal>
 #include <gtest/gtest.h>
