@@ -9,6 +9,7 @@
 
 #include "dialect/moe/MoeTypes.h"
 #include "dialect/moe/ParamBuilder.h"
+#include "dialect/moe/SizeBounds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -60,19 +61,12 @@ static DictionaryAttr dataSymbolsOf(Operation *op) {
 }
 
 DimExpr moe::pass::boundOf(Operation *op, const DimExpr &size) {
-  DictionaryAttr symbols = dataSymbolsOf(op);
-  DimExpr bound = size;
-  // A bound may hold data symbols itself, each one at most.
-  for (size_t i = 0; symbols && i < symbols.size(); ++i) {
-    std::map<std::string, DimExpr, std::less<>> bounds;
-    for (const std::string &symbol : bound.symbols())
-      if (auto known = lookUpSymbol(op, kDataSymbols, symbol))
-        bounds.emplace(symbol, *known);
-    if (bounds.empty())
-      break;
-    bound = bound.substitute(bounds);
-  }
-  return bound;
+  std::map<std::string, DimExpr, std::less<>> bounds;
+  if (DictionaryAttr symbols = dataSymbolsOf(op))
+    for (NamedAttribute symbol : symbols)
+      if (auto bound = lookUpSymbol(op, kDataSymbols, symbol.getName()))
+        bounds.emplace(symbol.getName().str(), *bound);
+  return upperBoundOf(size, bounds);
 }
 
 bool moe::pass::hasDataSymbol(Operation *op, const DimExpr &size) {

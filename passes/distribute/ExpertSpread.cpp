@@ -79,15 +79,19 @@ static void sliceReplicas(ExpertSpread &spread,
   }
 }
 
-/// More experts than groups: several in each.
+/// More experts than groups: several in each. Slices differ by one unit where
+/// they do not divide, so each expert begins on another rank.
 static void sliceInGroups(ExpertSpread &spread,
                           const std::vector<std::vector<int64_t>> &groups) {
   int64_t numExperts = spread.ranks.size(), numGroups = groups.size();
   for (int64_t i = 0; i < numGroups; ++i) {
+    int64_t begin = i * numExperts / numGroups;
     int64_t end = (i + 1) * numExperts / numGroups;
-    for (int64_t e = i * numExperts / numGroups; e < end; ++e) {
-      spread.ranks[e] = groups[i];
-      spread.slices[e] = groups[i].size();
+    int64_t size = groups[i].size();
+    for (int64_t e = begin; e < end; ++e) {
+      spread.slices[e] = size;
+      for (int64_t slice = 0; slice < size; ++slice)
+        spread.ranks[e].push_back(groups[i][(slice + e - begin) % size]);
     }
   }
 }

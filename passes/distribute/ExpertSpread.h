@@ -19,7 +19,9 @@
 // of its group:
 //
 //              E = 8, p = 4, two slices: ranks 0 1 hold halves of 0 to 3,
-//                                        ranks 2 3 halves of 4 to 7
+//                                        ranks 2 3 halves of 4 to 7; who has
+//                                        the first half changes from expert to
+//                                        expert, for halves may differ
 //
 //===----------------------------------------------------------------------===//
 

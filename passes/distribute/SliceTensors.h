@@ -66,6 +66,8 @@ struct Cut {
 /// The dimensions of the part of a tensor.
 dialect::Dims cutDims(llvm::ArrayRef<DimExpr> dims, int axis, const Cut &cut);
 
+mlir::RankedTensorType cutType(mlir::Value value, int axis, const Cut &cut);
+
 /// Units that follow one another: the first, and how many.
 llvm::SmallVector<std::pair<int64_t, int64_t>>
 runsOf(llvm::ArrayRef<int64_t> picks);
@@ -73,12 +75,6 @@ runsOf(llvm::ArrayRef<int64_t> picks);
 /// The picked units of a weight.
 dialect::ParamAttr pickUnits(dialect::ParamAttr weight, int axis,
                              const Cut &cut);
-/// The columns (axis `axis`, the last or the first of two) of a weight, which
-/// are the product of `sizes`, with the dimension `front` before the others.
-dialect::ParamAttr bringColumnsForward(dialect::ParamAttr weight, int axis,
-                                       llvm::ArrayRef<int64_t> sizes,
-                                       int front);
-
 /// Of `size` elements, those of one unit: 16, or as large a power of two as
 /// divides the size.
 int64_t unitOf(int64_t size);
@@ -135,15 +131,18 @@ private:
   // SliceTensorsTake.cpp
   mlir::Value takeHere(mlir::Value value, int axis, const Cut &cut);
   mlir::Value takeFromProducer(mlir::OpResult value, int axis, const Cut &cut);
+  bool isOfWeights(mlir::Value value, int axis, const Cut &cut,
+                   unsigned &numProducts, std::map<Key, bool> &seen);
+  mlir::Operation *cloneOnParts(mlir::Operation *op, const OpSharding &rule,
+                                const Cut &cut);
+
+  // SliceTensorsRearrange.cpp
   const Cut *cutOfSlice(dialect::SliceOp op, int axis, const Cut *cut);
   mlir::Value sliceOfUnits(dialect::SliceOp op, int axis, const Cut &picked,
                            mlir::RankedTensorType type);
   mlir::Value takeOfSlice(dialect::SliceOp op, int axis, const Cut &cut);
   mlir::Value takeOfUnfolded(dialect::ReshapeOp op, int axis, const Cut &cut);
-  bool isOfWeights(mlir::Value value, int axis, const Cut &cut,
-                   unsigned &numProducts, std::map<Key, bool> &seen);
-  mlir::Operation *cloneOnParts(mlir::Operation *op, const OpSharding &rule,
-                                const Cut &cut);
+  mlir::Value takeOfRegrouped(dialect::ReshapeOp op, int axis, const Cut &cut);
 
   // SliceTensorsGive.cpp
   std::optional<OpSharding> ruleOfUser(mlir::Operation *user, mlir::Value whole,

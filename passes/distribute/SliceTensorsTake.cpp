@@ -13,61 +13,12 @@
 
 #include "passes/distribute/SliceTensors.h"
 
-#include <numeric>
-
 using namespace mlir;
 using namespace moe;
 using namespace moe::dialect;
 using namespace moe::pass;
 
 static int rankOf(Value value) { return getTensorType(value).getRank(); }
-
-//===----------------------------------------------------------------------===//
-// Cuts
-//===----------------------------------------------------------------------===//
-
-Dims moe::pass::cutDims(ArrayRef<DimExpr> dims, int axis, const Cut &cut) {
-  Dims result(dims);
-  result[axis] =
-      *DimExpr::divideExactly(result[axis], cut.units.whole) * cut.kept;
-  return result;
-}
-
-static RankedTensorType cutType(Value value, int axis, const Cut &cut) {
-  RankedTensorType type = getTensorType(value);
-  return getTensorType(type.getElementType(),
-                       cutDims(getDims(type), axis, cut));
-}
-
-Slicing::Slicing(func::FuncOp func, int64_t tp) : func(func), tp(tp) {}
-
-const Cut &Slicing::rankCut(StringRef purpose, int64_t numUnits) {
-  const Cut *&cut = rankCuts[{purpose.str(), numUnits}];
-  if (cut)
-    return *cut;
-  // A name that the function does not know yet.
-  auto declared = func->getAttrOfType<DictionaryAttr>(kLocalSymbols);
-  auto isTaken = [&](StringRef name) {
-    return (declared && declared.contains(name)) ||
-           llvm::any_of(
-               cuts, [&](const Cut &cut) { return cut.units.symbol == name; });
-  };
-  std::string symbol;
-  for (int i = 0; symbol.empty() || isTaken(symbol); ++i)
-    symbol = (purpose + Twine(i) + ".local").str();
-  cut = &cuts.emplace_back(
-      Cut{{symbol, DimExpr(numUnits)}, DimExpr::symbol(symbol), {}});
-  return *cut;
-}
-
-const Cut &Slicing::pickCut(int64_t numUnits, ArrayRef<int64_t> picks) {
-  for (const Cut &cut : cuts)
-    if (cut.units.whole == DimExpr(numUnits) && ArrayRef(cut.picks) == picks)
-      return cut;
-  return cuts.emplace_back(Cut{{"", DimExpr(numUnits)},
-                               DimExpr(static_cast<int64_t>(picks.size())),
-                               SmallVector<int64_t>(picks)});
-}
 
 //===----------------------------------------------------------------------===//
 // Rules
@@ -188,112 +139,6 @@ Value Slicing::takeHere(Value value, int axis, const Cut &cut) {
 }
 
 //===----------------------------------------------------------------------===//
-// Fused products
-//===----------------------------------------------------------------------===//
-
-/// Of the operand of a slice the units that it has, or that `cut` picks of it.
-/// Nothing if not all is constant.
-const Cut *Slicing::cutOfSlice(SliceOp op, int axis, const Cut *cut) {
-  std::optional<int64_t> start = op.getStarts().getDim(axis).constantValue();
-  std::optional<int64_t> size = getDim(op.getResult(), axis).constantValue();
-  std::optional<int64_t> whole = getDim(op.getX(), axis).constantValue();
-  if (!start || !size || !whole || *size == 0 || op.getSteps()[axis] != 1)
-    return nullptr;
-  int64_t unit = *size;
-  SmallVector<int64_t> picks = {0};
-  if (cut) {
-    unit = *size / *cut->units.whole.constantValue();
-    picks = cut->picks;
-  }
-  // Units of the slice in smaller ones, which those of the operand are as well.
-  int64_t common = std::gcd(std::gcd(*start, unit), *whole);
-  SmallVector<int64_t> units;
-  for (int64_t pick : picks)
-    for (int64_t i = 0; i < unit / common; ++i)
-      units.push_back((*start + pick * unit) / common + i);
-  return &pickCut(*whole / common, units);
-}
-
-/// The slice of `type` from the units `picked` of its operand.
-Value Slicing::sliceOfUnits(SliceOp op, int axis, const Cut &picked,
-                            RankedTensorType type) {
-  Value x = take(op.getX(), axis, picked);
-  if (x.getType() == type)
-    return x;
-  // The slice of other axes.
-  OpBuilder builder(func.getContext());
-  builder.setInsertionPointAfter(op);
-  Dims starts = op.getStarts().getDims();
-  starts[axis] = DimExpr(0);
-  return SliceOp::create(builder, op.getLoc(), type, x,
-                         DimsAttr::get(builder.getContext(), starts),
-                         op.getSteps());
-}
-
-// Pattern: part(slice(matmul(x, w))) -> part(matmul(x, slice(w)))
-Value Slicing::takeOfSlice(SliceOp op, int axis, const Cut &cut) {
-  const Cut *picked = cutOfSlice(op, axis, cut.isOfRank() ? nullptr : &cut);
-  unsigned numProducts = 0;
-  if (!picked || !isOfWeights(op.getX(), axis, *picked, numProducts) ||
-      numProducts == 0)
-    return {};
-  if (!cut.isOfRank())
-    return sliceOfUnits(op, axis, *picked, cutType(op.getResult(), axis, cut));
-  Value slice = sliceOfUnits(op, axis, *picked, getTensorType(op.getResult()));
-  return take(slice, axis, cut);
-}
-
-/// A product whose columns are of a weight.
-static bool hasColumns(MatmulOp op) {
-  return op && op.getRhs().getDefiningOp<ParamOp>() &&
-         rankOf(op.getRhs()) == 2 &&
-         (!op.getBias() || op.getBias().getDefiningOp<ParamOp>());
-}
-
-// Pattern: part(reshape(matmul(x, w)) to [.., 3, H, D]) of H -> the product
-// with the columns in the order [H, 3, D], transposed afterwards
-Value Slicing::takeOfUnfolded(ReshapeOp op, int axis, const Cut &cut) {
-  auto product = op.getX().getDefiningOp<MatmulOp>();
-  if (!hasColumns(product))
-    return {};
-  Dims from = getDims(op.getX()), to = getDims(op.getResult());
-  int last = from.size() - 1, front = axis - last;
-  if (front <= 0 || ArrayRef(from).drop_back() != ArrayRef(to).take_front(last))
-    return {};
-  auto sizes = constantDims(ArrayRef(to).drop_front(last));
-  if (!sizes)
-    return {};
-  OpBuilder builder(func.getContext());
-  builder.setInsertionPointAfter(product);
-  auto reordered = [&](Value weight, int columns) -> Value {
-    if (!weight)
-      return {};
-    auto param = weight.getDefiningOp<ParamOp>();
-    return ParamOp::create(
-        builder, param.getLoc(),
-        bringColumnsForward(param.getValue(), columns, *sizes, front),
-        param.getNameAttr());
-  };
-  Value rhs = reordered(product.getRhs(), product.getTransposeRhs() ? 0 : 1);
-  Value bias = reordered(product.getBias(), 0);
-  Value all = MatmulOp::create(builder, product.getLoc(), product.getLhs(), rhs,
-                               bias, product.getTransposeRhs());
-  Value part = take(all, last, cut);
-  builder.setInsertionPointAfter(op);
-  Dims dims = cutDims(to, axis, cut);
-  std::rotate(dims.begin() + last, dims.begin() + axis,
-              dims.begin() + axis + 1);
-  Type elementType = getTensorType(part).getElementType();
-  Value unfolded = ReshapeOp::create(builder, op.getLoc(),
-                                     getTensorType(elementType, dims), part);
-  SmallVector<int64_t> permutation =
-      llvm::to_vector(llvm::seq<int64_t>(0, dims.size()));
-  std::rotate(permutation.begin() + last, permutation.begin() + last + 1,
-              permutation.begin() + axis + 1);
-  return TransposeOp::create(builder, op.getLoc(), unfolded, permutation);
-}
-
-//===----------------------------------------------------------------------===//
 // Take
 //===----------------------------------------------------------------------===//
 
@@ -315,8 +160,11 @@ Value Slicing::takeFromProducer(OpResult value, int axis, const Cut &cut) {
     return cloneOnParts(op, *rule, cut)->getResult(value.getResultNumber());
   if (auto slice = dyn_cast<SliceOp>(op))
     return takeOfSlice(slice, axis, cut);
-  if (auto reshape = dyn_cast<ReshapeOp>(op); reshape && cut.isOfRank())
-    return takeOfUnfolded(reshape, axis, cut);
+  if (auto reshape = dyn_cast<ReshapeOp>(op); reshape && cut.isOfRank()) {
+    if (Value part = takeOfUnfolded(reshape, axis, cut))
+      return part;
+    return takeOfRegrouped(reshape, axis, cut);
+  }
   return {};
 }
 

@@ -2,41 +2,22 @@
 // rounding: on as many ranks as heads, on more, on numbers that do not divide
 // heads or units, and with rows over other ranks.
 //
-// DEFINE: %{slice} = moe-opt %s -o /dev/null --moe-interpret-keep \
-// DEFINE:   --moe-place-experts="ranks=%{ranks} tp=%{tp}" --moe-distribute \
-// DEFINE:   --moe-slice-tensors --cse --moe-verify-distributed
-// DEFINE: %{dims} = dims=batch:3,seq:2,past:3,n:5 atol=1e-4 rtol=1e-4
-// DEFINE: %{ranks} =
-// DEFINE: %{tp} =
-
-// REDEFINE: %{ranks} = 2
-// REDEFINE: %{tp} = 2
-// RUN: %{slice} --moe-interpret="after=attention %{dims}"
-// RUN: %{slice} --moe-interpret="after=grouped %{dims}"
-// RUN: %{slice} --moe-interpret="after=cached %{dims}"
-// RUN: %{slice} --moe-interpret="after=unfolded %{dims}"
-// RUN: %{slice} --moe-interpret="after=model %{dims}"
-// REDEFINE: %{ranks} = 3
-// REDEFINE: %{tp} = 3
-// RUN: %{slice} --moe-interpret="after=attention %{dims}"
-// RUN: %{slice} --moe-interpret="after=grouped %{dims}"
-// RUN: %{slice} --moe-interpret="after=cached %{dims}"
-// RUN: %{slice} --moe-interpret="after=unfolded %{dims}"
-// RUN: %{slice} --moe-interpret="after=model %{dims}"
-// REDEFINE: %{ranks} = 8
-// REDEFINE: %{tp} = 4
-// RUN: %{slice} --moe-interpret="after=attention %{dims}"
-// RUN: %{slice} --moe-interpret="after=grouped %{dims}"
-// RUN: %{slice} --moe-interpret="after=cached %{dims}"
-// RUN: %{slice} --moe-interpret="after=unfolded %{dims}"
-// RUN: %{slice} --moe-interpret="after=model %{dims}"
-// REDEFINE: %{ranks} = 14
-// REDEFINE: %{tp} = 7
-// RUN: %{slice} --moe-interpret="after=attention %{dims}"
-// RUN: %{slice} --moe-interpret="after=grouped %{dims}"
-// RUN: %{slice} --moe-interpret="after=cached %{dims}"
-// RUN: %{slice} --moe-interpret="after=unfolded %{dims}"
-// RUN: %{slice} --moe-interpret="after=model %{dims}"
+// DEFINE: %{slice} = --moe-distribute --moe-slice-tensors --cse --moe-verify-distributed
+// DEFINE: %{compare} = --moe-interpret="after=attention dims=batch:3,seq:2,past:3 atol=1e-4 rtol=1e-4" \
+// DEFINE:   --moe-interpret="after=grouped dims=batch:3,seq:2,past:3 atol=1e-4 rtol=1e-4" \
+// DEFINE:   --moe-interpret="after=cached dims=batch:3,seq:2,past:3 atol=1e-4 rtol=1e-4" \
+// DEFINE:   --moe-interpret="after=unfolded dims=batch:3,seq:2,past:3 atol=1e-4 rtol=1e-4" \
+// DEFINE:   --moe-interpret="after=regrouped dims=batch:3,seq:2,past:3 atol=1e-4 rtol=1e-4" \
+// DEFINE:   --moe-interpret="after=model dims=batch:3,seq:2,past:3 atol=1e-4 rtol=1e-4"
+//
+// RUN: moe-opt %s -o /dev/null --moe-interpret-keep \
+// RUN:   --moe-place-experts="ranks=2 tp=2" %{slice} %{compare}
+// RUN: moe-opt %s -o /dev/null --moe-interpret-keep \
+// RUN:   --moe-place-experts="ranks=3 tp=3" %{slice} %{compare}
+// RUN: moe-opt %s -o /dev/null --moe-interpret-keep \
+// RUN:   --moe-place-experts="ranks=8 tp=4" %{slice} %{compare}
+// RUN: moe-opt %s -o /dev/null --moe-interpret-keep \
+// RUN:   --moe-place-experts="ranks=14 dp=2 tp=7" %{slice} %{compare}
 
 !x = tensor<?x?x8xf32, #moe.dims<batch, seq, 8>>
 !heads = tensor<?x?x4x4xf32, #moe.dims<batch, seq, 4, 4>>
@@ -142,6 +123,24 @@ func.func @unfolded(%x: !x) -> !q {
   %v = moe.reshape %5 : (!one) -> !q
   %y = moe.attention %q, %k, %v {scale = 0.5 : f32} : (!q, !q, !q) -> !q
   func.return %y : !q
+}
+
+!regrouped = tensor<?x?x4xf32, #moe.dims<batch, 4 * seq, 4>>
+
+// A norm of each head that has heads and positions in one dimension.
+func.func @regrouped(%x: !x) -> !x {
+  %w = moe.param <file "w" [0, 512] : tensor<8x16xf32>> : tensor<8x16xf32>
+  %wo = moe.param <file "w" [1200, 512] : tensor<16x8xf32>> : tensor<16x8xf32>
+  %0 = moe.matmul %x, %w : (!x, tensor<8x16xf32>) -> !wide
+  %1 = moe.reshape %0 : (!wide) -> !regrouped
+  %2 = moe.norm rms %1 {axis = 2 : i64, epsilon = 1.0e-6 : f32} : (!regrouped) -> !regrouped
+  %3 = moe.reshape %2 : (!regrouped) -> !heads
+  %q = moe.transpose %3 {permutation = array<i64: 0, 2, 1, 3>} : (!heads) -> !q
+  %4 = moe.attention %q, %q, %q {scale = 0.5 : f32} : (!q, !q, !q) -> !q
+  %5 = moe.transpose %4 {permutation = array<i64: 0, 2, 1, 3>} : (!q) -> !heads
+  %6 = moe.reshape %5 : (!heads) -> !wide
+  %y = moe.matmul %6, %wo : (!wide, tensor<16x8xf32>) -> !x
+  func.return %y : !x
 }
 
 !ids = tensor<?x?xi64, #moe.dims<batch, seq>>
