@@ -109,11 +109,10 @@ static AllResults evaluateGroups(OpTy op, ArrayRef<Frame> frames) {
 
 std::optional<AllResults> evaluateCollective(Operation *op,
                                              ArrayRef<Frame> frames) {
-#define MOE_EVALUATE(OP)                                                       \
+#define MOE_COLLECTIVE_OP(OP)                                                  \
   if (auto inner = dyn_cast<OP>(op))                                           \
     return evaluateGroups(inner, frames);
-  MOE_COLLECTIVE_OPS(MOE_EVALUATE)
-#undef MOE_EVALUATE
+#include "dialect/interp/Ops.def"
   return std::nullopt;
 }
 

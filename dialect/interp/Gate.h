@@ -1,5 +1,4 @@
-//===- Gate.h - The meaning of moe.gate --------------------------*- C++
-//-*-===//
+//===- Gate.h - The meaning of moe.gate -------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Grid.h - Ranks and their parts of sizes -------------------*- C++
-//-*-===//
+//===- Grid.h - Ranks and their parts of sizes ------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

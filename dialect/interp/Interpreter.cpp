@@ -22,11 +22,10 @@ static constexpr int64_t kMaxRanks = 256;
 //===----------------------------------------------------------------------===//
 
 static FailureOr<Results> evaluateLocal(Operation *op, const Frame &frame) {
-#define MOE_EVALUATE(OP)                                                       \
+#define MOE_LOCAL_OP(OP)                                                       \
   if (auto inner = dyn_cast<OP>(op))                                           \
     return evaluate(inner, frame);
-  MOE_LOCAL_OPS(MOE_EVALUATE)
-#undef MOE_EVALUATE
+#include "dialect/interp/Ops.def"
   return op->emitError("has no meaning for the interpreter");
 }
 

@@ -1,5 +1,4 @@
-//===- Interpreter.h - Evaluates moe functions -------------------*- C++
-//-*-===//
+//===- Interpreter.h - Evaluates moe functions ------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

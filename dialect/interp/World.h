@@ -1,5 +1,4 @@
-//===- World.h - The values of all ranks -------------------------*- C++
-//-*-===//
+//===- World.h - The values of all ranks ------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -70,24 +69,9 @@ HostTensor takeRange(const HostTensor &x, int64_t axis, Range range);
 // The meaning of operations, on one rank
 //===----------------------------------------------------------------------===//
 
-/// The operations that one rank evaluates alone.
-#define MOE_LOCAL_OPS(X)                                                       \
-  X(ParamOp)                                                                   \
-  X(ConstantOp) X(ShapeOp) X(IotaOp) X(RangeOp) X(UnaryOp) X(BinaryOp)         \
-      X(CompareOp) X(SelectOp) X(CastOp) X(ElementwiseOp) X(ReduceOp)          \
-          X(ArgReduceOp) X(MatmulOp) X(CumsumOp) X(TopKOp) X(SoftmaxOp)        \
-              X(NormOp) X(GatherOp) X(GatherNdOp) X(GatherElementsOp)          \
-                  X(ScatterElementsOp) X(ScatterNdOp) X(SliceOp) X(ConcatOp)   \
-                      X(PadOp) X(TransposeOp) X(ReshapeOp) X(BroadcastOp)      \
-                          X(TriluOp) X(OneHotOp) X(NonZeroOp) X(RotaryOp)      \
-                              X(AttentionOp) X(CacheAppendOp) X(GateOp)        \
-                                  X(DispatchOp) X(ExpertsOp) X(CombineOp)      \
-                                      X(FfnOp) X(MixOp)
-
-#define MOE_EVALUATE(OP)                                                       \
+#define MOE_LOCAL_OP(OP)                                                       \
   mlir::FailureOr<Results> evaluate(dialect::OP op, const Frame &frame);
-MOE_LOCAL_OPS(MOE_EVALUATE)
-#undef MOE_EVALUATE
+#include "dialect/interp/Ops.def"
 
 /// The value of a weight, or an error at `op`.
 mlir::FailureOr<HostTensor> evaluateParam(mlir::Operation *op,
@@ -102,16 +86,10 @@ using AllResults = mlir::FailureOr<llvm::SmallVector<Results>>;
 /// The ranks of one group, in order of their places.
 using Group = llvm::ArrayRef<const Frame *>;
 
-/// The operations that the ranks of a group evaluate together.
-#define MOE_COLLECTIVE_OPS(X)                                                  \
-  X(AllToAllOp)                                                                \
-  X(AllToAllBackOp) X(AllGatherOp) X(ShardOp) X(AllReduceOp)                   \
-      X(ReduceScatterOp)
-
 /// The results of each rank of the group.
-#define MOE_EVALUATE(OP) AllResults evaluateAll(dialect::OP op, Group group);
-MOE_COLLECTIVE_OPS(MOE_EVALUATE)
-#undef MOE_EVALUATE
+#define MOE_COLLECTIVE_OP(OP)                                                  \
+  AllResults evaluateAll(dialect::OP op, Group group);
+#include "dialect/interp/Ops.def"
 
 /// The results of each rank; nothing if `op` is no collective.
 std::optional<AllResults> evaluateCollective(mlir::Operation *op,

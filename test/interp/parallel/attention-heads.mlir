@@ -1,6 +1,8 @@
 // RUN: moe-opt %s -o /dev/null \
 // RUN:   --moe-interpret="before=whole after=ranks dims=batch:3,seq:2,past:4" \
 // RUN:   --moe-interpret="before=whole after=ranks dims=batch:1,seq:1,past:0"
+// RUN: sed 's/ep = 2, tp = 2/ep = 1, tp = 4/' %s | moe-opt -o /dev/null \
+// RUN:   --moe-interpret="before=whole after=ranks dims=batch:2,seq:2,past:1"
 
 // Attention over tp: a rank has some heads of keys and the query heads that
 // read them, so that it attends alone; its rows of the output weight give a
@@ -10,6 +12,8 @@
 //     kv.local heads of keys                      1              2
 //     2 * kv.local query heads                    0, 1           2 .. 5
 //     8 * kv.local rows of the output weight      0 .. 7         8 .. 23
+//
+// With tp = 4 one rank has no head at all and adds zeros.
 
 !x = tensor<?x?x24xf32, #moe.dims<batch, seq, 24>>
 !kv = tensor<?x?x12xf32, #moe.dims<batch, seq, 12>>
