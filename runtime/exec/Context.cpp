@@ -65,7 +65,9 @@ StatusOr<std::span<const Output>> Context::run(std::span<const Input> inputs,
   return guarded([&] { return impl->run(inputs, options); });
 }
 
-void Context::cancel(const Status &why) { impl->stopRun(0, why); }
+void Context::cancel(const Status &why) {
+  impl->stopRun(impl->executable->firstRank(), why);
+}
 
 int64_t Context::stateLength() const {
   return impl->keptLengths.empty() ? 0 : impl->keptLengths[0];
@@ -86,27 +88,30 @@ void Context::truncateState(int64_t length) {
 
 const Model &Context::model() const { return *impl->model; }
 
+Status Context::gatherStatistics() {
+  return guarded([&] { return impl->gatherStatistics(); });
+}
+
 int Context::numThreads() const {
-  int count = 0;
-  for (const auto &runner : impl->runners)
-    count += runner->numThreads();
-  return count;
+  int64_t count = 0;
+  for (int rank = 0; rank < impl->executable->numRanks(); ++rank)
+    count += impl->reportOf(rank).numThreads;
+  return static_cast<int>(count);
 }
 
 Counters Context::counters(int rank) const {
-  Counters counters = impl->comms->of(rank).world().counters();
-  Counters weights = impl->executable->weightCounters(rank);
-  counters.weightBytes = weights.weightBytes;
-  counters.expertWeightBytes = weights.expertWeightBytes;
-  return counters;
+  return impl->reportOf(rank).counters;
 }
 
 void Context::resetCounters() {
-  for (int rank = 0; rank < impl->comms->numRanks(); ++rank)
-    impl->comms->of(rank).world().counters() = Counters();
+  for (int place = 0; place < impl->comms->numHosted(); ++place)
+    impl->comms->of(place).world().counters() = Counters();
+  impl->reports.clear();
 }
 
 std::vector<StepTime> Context::stepTimes() const {
+  if (!impl->gatheredTimes.empty())
+    return impl->gatheredTimes;
   std::vector<StepTime> times;
   for (const auto &runner : impl->runners)
     times.insert(times.end(), runner->stepTimes().begin(),
@@ -115,6 +120,8 @@ std::vector<StepTime> Context::stepTimes() const {
 }
 
 std::vector<ExpertLoads> Context::expertLoads() const {
+  if (!impl->gatheredLoads.empty())
+    return impl->gatheredLoads;
   std::vector<ExpertLoads> sum;
   for (const auto &runner : impl->runners) {
     const LoadRecorder *recorder = runner->loads();
@@ -131,8 +138,8 @@ std::vector<ExpertLoads> Context::expertLoads() const {
 
 uint64_t Context::reservedBytes() const {
   uint64_t bytes = 0;
-  for (const auto &runner : impl->runners)
-    bytes += runner->memoryPlan().totalBytes();
+  for (int rank = 0; rank < impl->executable->numRanks(); ++rank)
+    bytes += impl->reportOf(rank).reservedBytes;
   return bytes;
 }
 
@@ -165,7 +172,7 @@ Status Context::Impl::createRunners() {
   StreamCores cores{/*forThread=*/std::max(total, numRanks) + numRanks <=
                         numCores,
                     /*forOwner=*/2 * numRanks <= numCores};
-  for (int rank = 0; rank < numRanks; ++rank) {
+  for (int rank = executable->firstRank(); placeOf(rank) >= 0; ++rank) {
     PartRange part = partOf(total, total, rank, numRanks);
     int share = std::max<int>(1, static_cast<int>(part.end - part.begin));
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<RankRunner> runner,
@@ -178,11 +185,14 @@ Status Context::Impl::createRunners() {
 }
 
 Status Context::Impl::start() {
-  int numRanks = executable->numRanks();
+  if (executable->isPartial() && !comms)
+    return Status(StatusCode::Usage,
+                  "the model was loaded for one rank, which is connected to no "
+                  "others");
   MOE_RETURN_IF_ERROR(createRunners());
-  MOE_ASSIGN_OR_RETURN(threads, RankThreads::create(numRanks));
+  MOE_ASSIGN_OR_RETURN(threads, RankThreads::create(numHosted()));
   if (!comms)
-    comms = createThreadRanks(numRanks, options.timeout);
+    comms = createThreadRanks(executable->numRanks(), options.timeout);
   return connect();
 }
 
@@ -196,11 +206,19 @@ Status Context::Impl::connect() {
 
 void Context::Impl::stopRun(int rank, const Status &why) {
   std::lock_guard lock(runMutex);
-  if (!isRunning || !firstError.isOk())
+  if (!isRunning)
+    return;
+  bool hasFailed =
+      why.code() == StatusCode::RankFailed || why.code() == StatusCode::Timeout;
+  bool isSignalled = firstError.code() == StatusCode::Interrupted ||
+                     firstError.code() == StatusCode::Terminated;
+  // A launcher ends a job whose rank has died by a signal; the rank itself
+  // finds out the reason.
+  if (!firstError.isOk() && !(hasFailed && isSignalled))
     return;
   firstError = why;
+  comms->of(placeOf(rank)).world().abort(why);
   stop.store(true);
-  comms->of(rank).world().abort(why);
 }
 
 Status Context::Impl::runRanks(const RunOptions &runOptions) {
@@ -219,11 +237,11 @@ Status Context::Impl::runRanks(const RunOptions &runOptions) {
     isRunning = true;
   }
   request.begin = std::chrono::steady_clock::now();
-  threads->run([&](int rank) {
+  threads->run([&](int place) {
     Status status =
-        guarded([&] { return runners[rank]->run(request, comms->of(rank)); });
+        guarded([&] { return runners[place]->run(request, comms->of(place)); });
     if (!status.isOk())
-      stopRun(rank, status);
+      stopRun(executable->firstRank() + place, status);
   });
   {
     std::lock_guard lock(runMutex);
@@ -251,10 +269,11 @@ static uint64_t totalBytes(std::span<const MemoryPlan> plans) {
 StatusOr<std::vector<MemoryPlan>>
 Context::Impl::planAll(std::span<const int64_t> symbolMaxima) const {
   std::vector<MemoryPlan> plans;
-  for (size_t rank = 0; rank < runners.size(); ++rank) {
+  for (size_t place = 0; place < runners.size(); ++place) {
+    int rank = executable->firstRank() + static_cast<int>(place);
     MOE_ASSIGN_OR_RETURN(MemoryPlan plan,
                          planMemory(*executable, rank, symbolMaxima,
-                                    runners[rank]->numThreads()));
+                                    runners[place]->numThreads()));
     plans.push_back(std::move(plan));
   }
   uint64_t total = totalBytes(plans);

@@ -28,6 +28,13 @@ struct Context::Impl {
     std::vector<int64_t> dims;
   };
 
+  int numHosted() const { return executable->numHosted(); }
+  /// The place of a rank of the plan among those of this process, or -1.
+  int placeOf(int rank) const {
+    int place = rank - executable->firstRank();
+    return place >= 0 && place < numHosted() ? place : -1;
+  }
+
   Status start();
   Status createRunners();
   /// Connects the ranks if they are not, or not any more after a failure.
@@ -44,6 +51,20 @@ struct Context::Impl {
   Status reserve(std::vector<MemoryPlan> plans,
                  std::vector<int64_t> symbolMaxima);
   Status makeRoom();
+
+  // Ranks that are processes (ContextProcesses.cpp).
+  /// What a process tells about its rank.
+  struct RankReport {
+    Counters counters;
+    int64_t numThreads = 0;
+    int64_t reservedBytes = 0;
+    int64_t numStepTimes = 0;
+  };
+  Status agreeOnRun(const RunOptions &runOptions);
+  Status gatherStatistics();
+  RankReport reportOf(int place) const;
+  std::vector<std::byte> ownReport() const;
+  Status takeReport(int rank, std::span<const std::byte> bytes);
 
   // What comes in and goes out (ContextPorts.cpp).
   Status takeInputs(std::span<const Input> inputs, bool keepState);
@@ -68,6 +89,10 @@ struct Context::Impl {
   std::unique_ptr<Communicators> comms;
   bool isConnected = false;
   std::unique_ptr<RankThreads> threads;
+  /// By rank, as of the last gatherStatistics.
+  std::vector<RankReport> reports;
+  std::vector<StepTime> gatheredTimes;
+  std::vector<ExpertLoads> gatheredLoads;
 
   Maxima maxima;
   /// Symbol values for which memory is or was reserved.

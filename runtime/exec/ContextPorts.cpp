@@ -22,6 +22,8 @@ Context::Impl::run(std::span<const Input> inputs,
   MOE_RETURN_IF_ERROR(executable->loadWeights());
   MOE_RETURN_IF_ERROR(takeInputs(inputs, runOptions.keepState));
   MOE_RETURN_IF_ERROR(solveShapes(*executable, shapes, values));
+  if (executable->isPartial())
+    MOE_RETURN_IF_ERROR(agreeOnRun(runOptions));
   MOE_RETURN_IF_ERROR(boundOtherSymbols());
   MOE_RETURN_IF_ERROR(makeRoom());
   MOE_RETURN_IF_ERROR(placeOutputs(runOptions));

@@ -21,9 +21,17 @@ static Status badPlan(std::string message) {
 
 StatusOr<std::shared_ptr<Executable>>
 Executable::create(std::shared_ptr<const plan::ProgramT> program,
-                   const KernelRegistry &registry, WeightLoader loadWeights) {
+                   const KernelRegistry &registry, WeightLoader loadWeights,
+                   int onlyRank) {
   auto result = std::make_shared<Executable>();
   result->program = std::move(program);
+  result->first = std::max(onlyRank, 0);
+  result->hosted = onlyRank < 0 ? result->numRanks() : 1;
+  if (result->first + result->hosted > result->numRanks())
+    return Status(StatusCode::Usage, "there is no rank " +
+                                         std::to_string(onlyRank) +
+                                         ", the plan is for " +
+                                         std::to_string(result->numRanks()));
   result->mesh = Mesh::of(*result->program);
   result->loader = std::move(loadWeights);
   std::vector<std::string> names;
@@ -231,8 +239,8 @@ void Executable::resolveSymbols() {
 }
 
 Status Executable::createKernels(const KernelRegistry &registry) {
-  kernels.resize(numRanks());
-  for (int rank = 0; rank < numRanks(); ++rank) {
+  kernels.resize(hosted);
+  for (int rank = first; rank < first + hosted; ++rank) {
     for (int step = 0; step < numSteps(); ++step) {
       const plan::StepT &info = *program->steps[step];
       const plan::LayerT *layer =
@@ -242,7 +250,7 @@ Status Executable::createKernels(const KernelRegistry &registry) {
                            mesh.sizeOf(info.group)});
       if (!kernel.isOk())
         return kernel.status().at(describeStep(step));
-      kernels[rank].push_back(*std::move(kernel));
+      kernels[rank - first].push_back(*std::move(kernel));
     }
   }
   return Status::ok();
@@ -323,11 +331,11 @@ Status Executable::loadWeights() {
   if (haveWeights)
     return Status::ok();
   size_t numParams = program->params.size();
-  std::vector<ParamBlocks> loaded(numRanks() * numParams);
+  std::vector<ParamBlocks> loaded(hosted * numParams);
   std::vector<Status> results(loaded.size());
   ThreadPool pool(std::max(1u, std::thread::hardware_concurrency()));
   pool.parallelFor(loaded.size(), [&](int64_t item, int) {
-    int rank = static_cast<int>(item / numParams);
+    int rank = first + static_cast<int>(item / numParams);
     uint32_t param = item % numParams;
     StatusOr<ParamBlocks> blocks = loader(rank, param, layouts[param]);
     if (blocks.isOk())
@@ -347,7 +355,8 @@ Counters Executable::weightCounters(int rank) const {
   if (weights.empty())
     return counters;
   for (size_t param = 0; param < program->params.size(); ++param) {
-    const ParamBlocks &blocks = weights[rank * program->params.size() + param];
+    const ParamBlocks &blocks =
+        weights[(rank - first) * program->params.size() + param];
     counters.weightBytes += blocks.bytes;
     if (blocks.isExpert)
       counters.expertWeightBytes += blocks.bytes;

@@ -12,6 +12,10 @@
 // bytes of their root. Where a root lives depends on the rank, for an output
 // that every rank computes is the caller's array on rank 0 only.
 //
+// A process may host one rank of many. It has kernels and weights of that rank
+// only, and writes all outputs of that rank, for its caller's arrays are its
+// own.
+//
 // Steps of stream 1 run beside those of stream 0. What has to wait for what is
 // known here already: a step tells how many of stream 1 must have ended before
 // it begins.
@@ -93,13 +97,19 @@ using WeightLoader = std::function<StatusOr<ParamBlocks>(
 
 class Executable {
 public:
-  /// `program` must have passed verifyProgram. Errors: BadPlan for ports that
-  /// are not what their buffers say, and what kernels refuse.
+  /// `program` must have passed verifyProgram; `onlyRank` is the rank that this
+  /// process hosts, -1 if it hosts all. Errors: BadPlan for ports that are not
+  /// what their buffers say, and what kernels refuse.
   static StatusOr<std::shared_ptr<Executable>>
   create(std::shared_ptr<const plan::ProgramT> program,
-         const KernelRegistry &kernels, WeightLoader loadWeights);
+         const KernelRegistry &kernels, WeightLoader loadWeights,
+         int onlyRank = -1);
 
   int numRanks() const { return static_cast<int>(program->num_ranks); }
+  /// The ranks that this process hosts: numHosted(), from firstRank() on.
+  int firstRank() const { return first; }
+  int numHosted() const { return hosted; }
+  bool isPartial() const { return hosted < numRanks(); }
   int numSteps() const { return static_cast<int>(program->steps.size()); }
   int numStreams() const { return static_cast<int>(program->num_streams); }
   /// The group that divides a LocalPart symbol: its size, a rank's place in it.
@@ -114,8 +124,14 @@ public:
   static bool isScattered(const plan::PortT &port) {
     return port.part_axis > 0 || port.slice_axis >= 0;
   }
-  /// Of ranks that have the same part of an output, one writes it.
+  static bool isDivided(const plan::PortT &port) {
+    return port.part_axis >= 0 || port.slice_axis >= 0;
+  }
+  /// Of ranks that have the same part of an output, one writes it. What is not
+  /// divided, every process writes for itself.
   bool isWriter(const plan::PortT &port, int rank) const {
+    if (isPartial() && !isDivided(port))
+      return true;
     return (port.part_axis >= 0 || mesh.placeOf(rank, plan::Group_Rows) == 0) &&
            (port.slice_axis >= 0 || mesh.placeOf(rank, plan::Group_Tp) == 0);
   }
@@ -123,20 +139,21 @@ public:
   /// shape of a whole one), without data.
   TensorView paramView(int rank, int param) const;
   const Kernel &kernel(int rank, int step) const {
-    return *kernels[rank][step];
+    return *kernels[rank - first][step];
   }
   /// "step 7 (matmul, from "/layers.0/q_proj/MatMul")".
   std::string describeStep(int step) const;
 
-  /// Loads and checks the weights of all ranks, the first time it is called.
+  /// Loads and checks the weights of the hosted ranks, the first time it is
+  /// called.
   Status loadWeights();
-  /// Blocks of a parameter that a rank holds; after loadWeights.
+  /// Blocks of a parameter that a hosted rank holds; after loadWeights.
   std::span<const BlockView> blocksOf(int rank, int param) const {
-    return weights[rank * program->params.size() + param].views;
+    return weights[(rank - first) * program->params.size() + param].views;
   }
   /// The layout in which they are.
   std::string_view layoutOf(int param) const { return layouts[param]; }
-  /// weightBytes and expertWeightBytes of a rank.
+  /// weightBytes and expertWeightBytes of a hosted rank.
   Counters weightCounters(int rank) const;
   /// Parameters whose layout in the plan the kernels do not read.
   int numRepacked() const;
@@ -172,12 +189,14 @@ private:
   Status createKernels(const KernelRegistry &registry);
   Status chooseLayouts(const KernelRegistry &registry);
 
+  int first = 0, hosted = 1;
+  /// By hosted rank, then step.
   std::vector<std::vector<std::unique_ptr<Kernel>>> kernels;
   WeightLoader loader;
   std::mutex weightMutex;
   bool haveWeights = false;
   std::vector<std::string> layouts;
-  /// By rank, then parameter.
+  /// By hosted rank, then parameter.
   std::vector<ParamBlocks> weights;
 };
 

@@ -36,10 +36,10 @@ static StatusOr<std::shared_ptr<Model>> loadModel(const std::string &path,
   };
   std::shared_ptr<const plan::ProgramT> program(plan, &plan->file.program());
   StatusOr<std::shared_ptr<Executable>> executable =
-      Executable::create(program, cpuKernels(), load);
+      Executable::create(program, cpuKernels(), load, options.onlyRank);
   if (!executable.isOk())
     return executable.status().at(path);
-  return std::make_shared<Model>(*std::move(executable));
+  return std::make_shared<Model>(*std::move(executable), plan->file.hash());
 }
 
 StatusOr<std::shared_ptr<Model>> Model::load(const std::string &path,
@@ -61,8 +61,8 @@ describePorts(const Executable &executable,
   return result;
 }
 
-Model::Model(std::shared_ptr<Executable> executable)
-    : theExecutable(std::move(executable)),
+Model::Model(std::shared_ptr<Executable> executable, uint64_t planHash)
+    : theExecutable(std::move(executable)), thePlanHash(planHash),
       theInputs(describePorts(*theExecutable, theExecutable->program->inputs)),
       theOutputs(
           describePorts(*theExecutable, theExecutable->program->outputs)) {

@@ -71,6 +71,11 @@ Status RankComms::split(const Executable &executable) {
 
 Communicators::~Communicators() = default;
 
+Status Communicators::gather(std::span<const std::byte> mine,
+                             std::span<std::byte> all) {
+  return Status(StatusCode::Internal, "these ranks are no processes");
+}
+
 Status Communicators::connect(const Executable &executable,
                               RankThreads &threads) {
   MOE_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Communicator>> worlds,

@@ -57,8 +57,8 @@ private:
   std::vector<StepComms> steps;
 };
 
-/// The communicators of all ranks of a context. Another way to connect ranks is
-/// another subclass.
+/// The communicators of all ranks of a context that this process hosts. Another
+/// way to connect ranks is another subclass.
 class Communicators {
 public:
   virtual ~Communicators();
@@ -66,11 +66,17 @@ public:
   /// Connects the ranks: first of all, and again after a run that failed,
   /// because communicators that have failed stay so. Counters go on counting.
   Status connect(const Executable &executable, RankThreads &threads);
-  RankComms &of(int rank) const { return *ranks[rank]; }
-  int numRanks() const { return static_cast<int>(ranks.size()); }
+  /// Of the place-th hosted rank.
+  RankComms &of(int place) const { return *ranks[place]; }
+  int numHosted() const { return static_cast<int>(ranks.size()); }
+
+  /// Of ranks that are processes, called by all: the bytes of rank r are at
+  /// all[r * mine.size()].
+  virtual Status gather(std::span<const std::byte> mine,
+                        std::span<std::byte> all);
 
 protected:
-  /// One for each rank, of all ranks.
+  /// One for each hosted rank, of all ranks.
   virtual StatusOr<std::vector<std::unique_ptr<Communicator>>>
   connectWorld() = 0;
 

@@ -115,9 +115,9 @@ Status RankRunner::allocate(Device &device, MemoryPlan newPlan,
   return Status::ok();
 }
 
-/// This rank's part of a port's array.
-TensorView RankRunner::portView(const plan::PortT &port,
-                                PortMemory whole) const {
+/// A rank's part of a port's array.
+TensorView RankRunner::portView(const plan::PortT &port, PortMemory whole,
+                                int ofRank) const {
   TensorView view;
   view.dtype = static_cast<DType>(port.dtype);
   view.rank = static_cast<int>(port.dims.size());
@@ -126,7 +126,7 @@ TensorView RankRunner::portView(const plan::PortT &port,
   view.setContiguous();
   view.data = whole.data;
   auto divide = [&](int axis, int symbol) {
-    PartRange part = partOfSize(view.dims[axis], symbol);
+    PartRange part = partOfSize(view.dims[axis], symbol, ofRank);
     view.dims[axis] = part.end - part.begin;
     return part.begin * view.strides[axis];
   };

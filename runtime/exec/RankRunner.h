@@ -134,18 +134,29 @@ private:
   int stateOf(int root) const;
 
   // Moving what does not lie where steps read and write it.
-  TensorView portView(const plan::PortT &port, PortMemory whole) const;
+  TensorView portView(const plan::PortT &port, PortMemory whole) const {
+    return portView(port, whole, rank);
+  }
+  TensorView portView(const plan::PortT &port, PortMemory whole,
+                      int ofRank) const;
   Status copyPort(const plan::PortT &port, PortMemory whole, int buffer,
                   bool toPort);
   Status copyState(const plan::PortT &port, PortMemory whole, bool toPort);
   Status copyIn(const RunRequest &request);
   Status copyOut(const RunRequest &request);
 
-  /// This rank's part of a dimension that a LocalPart symbol's ranks divide.
-  PartRange partOfSize(int64_t size, int symbol) const {
+  // Outputs of ranks that are processes (OutputGather.cpp).
+  Status gatherOutputs();
+  Status gatherOutput(const plan::PortT &port, PortMemory whole, uint32_t tag);
+
+  /// A rank's part of a dimension that a LocalPart symbol's ranks divide.
+  PartRange partOfSize(int64_t size, int symbol, int ofRank) const {
     return partOf(size, partBegins[symbol]->back(),
-                  executable->placeOf(rank, symbol),
+                  executable->placeOf(ofRank, symbol),
                   executable->numPartsOf(symbol));
+  }
+  PartRange partOfSize(int64_t size, int symbol) const {
+    return partOfSize(size, symbol, rank);
   }
 
   // Running (RankSteps.cpp).
@@ -161,7 +172,7 @@ private:
   void runSideStep(int index);
   Status joinSideSteps(int count);
   void endSide();
-  Status stopped() const { return {StatusCode::Interrupted, "stopped"}; }
+  Status stopped() const;
 
   const std::shared_ptr<const Executable> executable;
   const plan::ProgramT &program;
@@ -195,6 +206,7 @@ private:
   std::vector<NamedValues> stepExprs;
   std::vector<std::vector<int64_t *>> exprTargets;
   std::vector<StepTime> times;
+  std::vector<std::byte> gathered;
 
   // The present run.
   const RunRequest *request = nullptr;

@@ -38,13 +38,20 @@ Status RankRunner::run(const RunRequest &newRequest, RankComms &newComms) {
     std::swap(times, main.times);
   }
   MOE_RETURN_IF_ERROR(status);
-  return copyOut(*request).at(place);
+  MOE_RETURN_IF_ERROR(copyOut(*request).at(place));
+  return executable->isPartial() ? gatherOutputs().at(place) : Status::ok();
+}
+
+/// The error that ended the run, if it is known.
+Status RankRunner::stopped() const {
+  Status why = comms->world().check();
+  return why.isOk() ? Status(StatusCode::Interrupted, "stopped") : why;
 }
 
 Status RankRunner::runSteps() {
   for (int step = 0; step < executable->numSteps(); ++step) {
     if (request->stop->load(std::memory_order_relaxed))
-      return stopped();
+      return atStep(step, stopped());
     const StepInfo &info = executable->steps[step];
     if (info.numJoined > numJoined)
       MOE_RETURN_IF_ERROR(joinSideSteps(info.numJoined));

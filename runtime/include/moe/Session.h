@@ -86,6 +86,8 @@ struct LoadOptions {
   /// Bytes of memory for weights that are not mapped from the plan; 0: a
   /// small multiple of what the files hold.
   uint64_t weightMemoryLimit = 0;
+  /// The rank that this process runs, if each is a process of its own; -1: all.
+  int onlyRank = -1;
 };
 
 /// A loaded plan. Safe for use by several threads.
@@ -95,11 +97,13 @@ public:
   /// of another version), Unsupported (a kernel that this runtime lacks).
   static StatusOr<std::shared_ptr<Model>> load(const std::string &path,
                                                const LoadOptions &options = {});
-  explicit Model(std::shared_ptr<Executable> executable);
+  explicit Model(std::shared_ptr<Executable> executable, uint64_t planHash = 0);
   ~Model();
 
   int numRanks() const;
   int numSteps() const;
+  /// Identifies the plan; 0 for one that is not from a file.
+  uint64_t planHash() const { return thePlanHash; }
   /// File name of the model that the plan was compiled from.
   const std::string &name() const;
   std::span<const PortInfo> inputs() const { return theInputs; }
@@ -124,6 +128,7 @@ public:
 
 private:
   std::shared_ptr<Executable> theExecutable;
+  uint64_t thePlanHash;
   std::vector<PortInfo> theInputs, theOutputs;
   std::vector<SymbolBound> theSymbols;
 };
@@ -191,7 +196,8 @@ public:
   /// Errors: Usage (an unknown device), OutOfMemory (no more threads).
   static StatusOr<std::unique_ptr<Context>>
   create(std::shared_ptr<Model> model, const ContextOptions &options = {});
-  /// For the runtime's own use: ranks that are not connected as threads.
+  /// For the runtime's own use: ranks that are not connected as threads. Ranks
+  /// that are processes call all functions below in the same order.
   static StatusOr<std::unique_ptr<Context>>
   create(std::shared_ptr<Model> model, const ContextOptions &options,
          std::unique_ptr<Communicators> comms);
@@ -224,6 +230,12 @@ public:
 
   const Model &model() const;
   int numThreads() const;
+  /// Of ranks that are processes: fetches what all of them can tell (counters,
+  /// step times, loads of experts, threads and memory). Before it, only those
+  /// of this process are known. Nothing to do for ranks that are threads.
+  Status gatherStatistics();
+  /// The number that rank 0 gives, on all ranks that are processes.
+  StatusOr<int64_t> fromFirstRank(int64_t value);
   /// What a rank did in all runs since resetCounters, and its weights.
   Counters counters(int rank) const;
   void resetCounters();

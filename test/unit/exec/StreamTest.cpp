@@ -53,6 +53,7 @@ public:
     return inner->split(color, tag);
   }
   void abort(const Status &why) override { inner->abort(why); }
+  Status check() const override { return inner->check(); }
 
 private:
   std::unique_ptr<Communicator> inner;
