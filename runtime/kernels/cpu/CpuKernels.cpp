@@ -14,6 +14,7 @@ namespace moe::cpu {
 KernelRegistry createCpuKernels(const Isa &isa) {
   KernelRegistry registry;
   registerAttention(registry, isa);
+  registerCollectiveReduce(registry, isa);
   registerCollectives(registry, isa);
   registerDispatch(registry, isa);
   registerElementwise(registry, isa);

@@ -4,78 +4,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//
-// A dense FFN is the case of one network that has all rows. Work items are
-// (network, block of rows, group of panels), handed out one by one, so rows
-// that all go to one expert use every thread too. Hidden values are kept for a
-// bounded number of rows; more rows take several passes.
-//
-//===----------------------------------------------------------------------===//
 
-#include "runtime/kernels/cpu/Ffn.h"
 #include "runtime/kernels/cpu/Kernels.h"
-#include "runtime/plan/Placement.h"
+#include "runtime/kernels/cpu/Networks.h"
 #include "runtime/plan/Plan_generated.h"
 #include "runtime/plan/StepAttributes.h"
 
 namespace moe::cpu {
 
 namespace {
-
-/// Rows of one network in one pass.
-struct Part {
-  FfnWeights weights;
-  FfnSizes sizes; ///< with the hidden values of the slice
-  int64_t row;    ///< in rows and results
-  int64_t rows;
-  int64_t firstItem; ///< number of its first work item
-};
-
-struct Buffers {
-  float *x;      ///< the input as f32 if it is of another type
-  float *hidden; ///< [passRows][hiddenStride]
-  Part *parts;
-  FfnScratch *threads;
-};
-
-/// Common to both operations.
-class NetworksKernel : public CpuKernel {
-public:
-  NetworksKernel(const KernelSpec &spec, const Isa &isa,
-                 FfnAttributes attributes)
-      : CpuKernel(spec, isa), attributes(attributes) {}
-
-protected:
-  /// The operands of one run; `counts` null for one network.
-  struct Call {
-    const TensorView *x = nullptr;
-    const TensorView *out = nullptr;
-    int64_t rows = 0;
-    const int32_t *counts = nullptr;
-    int64_t networks = 1;
-    /// The hidden values of a whole network; `sizes` has those of the largest
-    /// slice.
-    int64_t wholeHidden = 0;
-    FfnSizes sizes;
-  };
-
-  Status checkRows(const Call &call) const;
-  Buffers cut(Scratch &scratch, const Call &call, const FfnOperands &operands,
-              int numThreads) const;
-  /// `indexOf(i)` says which network i is.
-  template <typename IndexOf>
-  Status runCall(const Call &call, const FfnOperands &operands,
-                 StepContext &context, IndexOf indexOf) const;
-
-  FfnAttributes attributes;
-
-private:
-  /// Rows whose hidden values are kept at once.
-  static int64_t passRows(const Call &call);
-  void runPass(const Call &call, const float *x, const Buffers &buffers,
-               int64_t begin, std::span<Part> parts,
-               StepContext &context) const;
-};
 
 class FfnKernel : public NetworksKernel {
 public:
@@ -103,8 +40,7 @@ public:
 private:
   StatusOr<Call> callOf(const KernelArgs &args,
                         const FfnOperands &operands) const;
-  /// The network of counts[local].
-  FfnOperands::Index indexOf(int64_t local) const;
+  FfnOperands::Index indexOf(int64_t local) const override;
   Status checkNetworks(const Call &call, const FfnOperands &operands) const;
 
   /// Experts of this rank in the order of counts, if experts are placed.
@@ -113,207 +49,6 @@ private:
 };
 
 } // namespace
-
-//===----------------------------------------------------------------------===//
-// Rows of one or many networks
-//===----------------------------------------------------------------------===//
-
-int64_t NetworksKernel::passRows(const Call &call) {
-  constexpr int64_t kHiddenBytes = 64 << 20;
-  int64_t rowBytes = call.sizes.hiddenStride() * 4;
-  int64_t fitting = rowBytes > 0 ? kHiddenBytes / rowBytes : call.rows;
-  return std::min(call.rows, std::max(kRowBlock, fitting));
-}
-
-Status NetworksKernel::checkRows(const Call &call) const {
-  const TensorView &x = *call.x, &out = *call.out;
-  bool sameRows = x.rank >= 1 && x.rank == out.rank &&
-                  std::equal(x.dims, x.dims + x.rank - 1, out.dims) &&
-                  x.dims[x.rank - 1] == call.sizes.inputs &&
-                  out.dims[out.rank - 1] == call.sizes.outputs;
-  if (!sameRows)
-    return badPlan("rows " + shapeText(x) + " cannot give " + shapeText(out) +
-                   " with weights from " + std::to_string(call.sizes.inputs) +
-                   " to " + std::to_string(call.sizes.outputs) + " columns");
-  if (x.dtype != out.dtype || !isFloat(x.dtype) || x.dtype == DType::F64)
-    return unsupported("elements " + std::string(dtypeName(x.dtype)) + " to " +
-                       std::string(dtypeName(out.dtype)));
-  MOE_RETURN_IF_ERROR(expectContiguous(x, "rows"));
-  return expectContiguous(out, "result");
-}
-
-Buffers NetworksKernel::cut(Scratch &scratch, const Call &call,
-                            const FfnOperands &operands, int numThreads) const {
-  Buffers buffers{};
-  if (call.x->dtype != DType::F32)
-    buffers.x = scratch.take<float>(call.rows * call.sizes.inputs);
-  buffers.hidden =
-      scratch.take<float>(passRows(call) * call.sizes.hiddenStride());
-  buffers.parts = scratch.take<Part>(call.networks + 1);
-  buffers.threads = scratch.take<FfnScratch>(numThreads);
-  for (int i = 0; i < numThreads; ++i) {
-    FfnScratch thread =
-        FfnScratch::cut(scratch, call.sizes, operands.arePacked());
-    if (buffers.threads)
-      buffers.threads[i] = thread;
-  }
-  return buffers;
-}
-
-/// The part that work item `item` belongs to.
-static const Part &partOf(std::span<const Part> parts, int64_t item) {
-  auto after = std::upper_bound(
-      parts.begin(), parts.end(), item,
-      [](int64_t i, const Part &part) { return i < part.firstItem; });
-  return *(after - 1);
-}
-
-/// Numbers the work items of all parts, which have panelsOf(part) panels of
-/// outputs each; returns their number and sets the panels of a group.
-template <typename PanelsOf>
-static int64_t numberItems(std::span<Part> parts, PanelsOf panelsOf,
-                           int threads, int64_t &groupSize) {
-  int64_t rows = 0, rowBlocks = 0, mostPanels = 0;
-  for (const Part &part : parts) {
-    rows += part.rows;
-    rowBlocks += ceilDiv(part.rows, kRowBlock);
-    mostPanels = std::max(mostPanels, panelsOf(part));
-  }
-  groupSize = groupPanels(mostPanels, rows, rowBlocks, threads);
-  int64_t items = 0;
-  for (Part &part : parts) {
-    part.firstItem = items;
-    items += ceilDiv(part.rows, kRowBlock) * ceilDiv(panelsOf(part), groupSize);
-  }
-  return items;
-}
-
-/// Calls body(part, first row in the part, rows, panel, panels, thread).
-template <typename PanelsOf, typename Body>
-static void forTiles(ThreadPool &pool, std::span<Part> parts, double work,
-                     PanelsOf panelsOf, Body body) {
-  int64_t groupSize;
-  int64_t items = numberItems(parts, panelsOf, pool.numThreads(), groupSize);
-  forItems(pool, items, work, [&](int64_t item, int thread) {
-    const Part &part = partOf(parts, item);
-    int64_t rowBlocks = ceilDiv(part.rows, kRowBlock);
-    int64_t index = item - part.firstItem;
-    int64_t row = index % rowBlocks * kRowBlock;
-    int64_t panel = index / rowBlocks * groupSize;
-    body(part, row, std::min(kRowBlock, part.rows - row), panel,
-         std::min(groupSize, panelsOf(part) - panel), thread);
-  });
-}
-
-void NetworksKernel::runPass(const Call &call, const float *x,
-                             const Buffers &buffers, int64_t begin,
-                             std::span<Part> parts,
-                             StepContext &context) const {
-  double flops = 0;
-  for (const Part &part : parts)
-    flops += ffnFlopsPerRow(part.sizes, attributes.gating) *
-             static_cast<double>(part.rows);
-  context.counters.flops += static_cast<uint64_t>(flops);
-  auto hiddenRow = [&](int64_t row) {
-    return buffers.hidden + (row - begin) * call.sizes.hiddenStride();
-  };
-  int64_t inputs = call.sizes.inputs, outputs = call.sizes.outputs;
-  forTiles(
-      context.pool, parts, flops / 2,
-      [](const Part &part) { return part.sizes.hiddenPanels(); },
-      [&](const Part &part, int64_t row, int64_t count, int64_t panel,
-          int64_t panels, int thread) {
-        row += part.row;
-        HiddenTile tile{x + row * inputs, inputs,        count, panel,
-                        panels,           hiddenRow(row)};
-        computeHidden(isa, attributes, part.sizes, part.weights, tile,
-                      buffers.threads[thread]);
-      });
-  int64_t size = static_cast<int64_t>(dtypeSize(call.out->dtype));
-  forTiles(
-      context.pool, parts, flops / 2,
-      [](const Part &part) { return part.sizes.outputPanels(); },
-      [&](const Part &part, int64_t row, int64_t count, int64_t panel,
-          int64_t panels, int thread) {
-        row += part.row;
-        OutputTile tile{hiddenRow(row),
-                        count,
-                        panel,
-                        panels,
-                        call.out->as<std::byte>() + row * outputs * size,
-                        call.out->dtype};
-        computeOutput(isa, part.sizes, part.weights, tile,
-                      buffers.threads[thread]);
-      });
-}
-
-/// The rows of all networks, or an error if their counts exceed the memory.
-static StatusOr<int64_t> countRows(std::span<const int32_t> counts,
-                                   const TensorView &x,
-                                   const std::string &step) {
-  int64_t rows = 0;
-  for (size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] < 0 || counts[i] > x.dims[0] - rows)
-      return Status(StatusCode::BadPlan,
-                    step + ": count " + std::to_string(counts[i]) +
-                        " of expert " + std::to_string(i) +
-                        " exceeds the rows " + shapeText(x));
-    rows += counts[i];
-  }
-  return rows;
-}
-
-template <typename IndexOf>
-Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
-                               StepContext &context, IndexOf indexOf) const {
-  Scratch scratch(context.workspace);
-  Buffers buffers = cut(scratch, call, operands, context.pool.numThreads());
-  if (!scratch.fits())
-    return expectWorkspace(context, *scratch.bytes());
-  int64_t rows = call.rows;
-  if (call.counts) {
-    MOE_ASSIGN_OR_RETURN(
-        rows, countRows({call.counts, static_cast<size_t>(call.networks)},
-                        *call.x, name));
-  }
-  const float *x = dataOf<float>(*call.x);
-  if (buffers.x) {
-    TensorView used = *call.x;
-    used.rank = 1;
-    used.dims[0] = rows * call.sizes.inputs;
-    used.strides[0] = 1;
-    convertToF32(context.pool, isa, used, buffers.x);
-    x = buffers.x;
-  }
-  // Networks in turn, cut where a pass is full.
-  int64_t limit = passRows(call);
-  int64_t network = 0, taken = 0;
-  for (int64_t begin = 0; begin < rows;) {
-    int64_t numParts = 0, row = begin;
-    while (row < rows && row - begin < limit) {
-      int64_t all = call.counts ? call.counts[network] : rows;
-      int64_t count = std::min(all - taken, begin + limit - row);
-      if (count > 0) {
-        FfnOperands::Index index = indexOf(network);
-        FfnSizes sizes = call.sizes;
-        sizes.hiddenRoom = sizes.hidden;
-        sizes.hidden = index.hiddenOf(call.wholeHidden).size();
-        buffers.parts[numParts++] = {operands.weights(call.wholeHidden, index),
-                                     sizes, row, count, 0};
-      }
-      row += count;
-      taken += count;
-      if (taken == all) {
-        ++network;
-        taken = 0;
-      }
-    }
-    runPass(call, x, buffers, begin,
-            {buffers.parts, static_cast<size_t>(numParts)}, context);
-    begin = row;
-  }
-  return Status::ok();
-}
 
 //===----------------------------------------------------------------------===//
 // ffn
@@ -347,8 +82,7 @@ StatusOr<size_t> FfnKernel::workspaceBytes(const KernelArgs &args,
 Status FfnKernel::run(const KernelArgs &args, StepContext &context) const {
   FfnOperands operands(args, 1);
   MOE_ASSIGN_OR_RETURN(Call call, callOf(args, operands));
-  return runCall(call, operands, context,
-                 [](int64_t) { return FfnOperands::Index(); });
+  return runCall(call, operands, context);
 }
 
 //===----------------------------------------------------------------------===//
@@ -422,8 +156,7 @@ Status ExpertsKernel::run(const KernelArgs &args, StepContext &context) const {
   for (int64_t i = 0; i < call.networks; ++i)
     if (call.counts[i] > 0 && indexOf(i).slice == 0)
       context.counters.expertRows += call.counts[i];
-  return runCall(call, operands, context,
-                 [&](int64_t local) { return indexOf(local); });
+  return runCall(call, operands, context);
 }
 
 //===----------------------------------------------------------------------===//

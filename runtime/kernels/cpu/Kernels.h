@@ -14,6 +14,7 @@
 namespace moe::cpu {
 
 void registerAttention(KernelRegistry &registry, const Isa &isa);
+void registerCollectiveReduce(KernelRegistry &registry, const Isa &isa);
 void registerCollectives(KernelRegistry &registry, const Isa &isa);
 void registerDispatch(KernelRegistry &registry, const Isa &isa);
 void registerElementwise(KernelRegistry &registry, const Isa &isa);

@@ -1,0 +1,83 @@
+//===- Networks.h - Rows through one or many networks -----------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What moe.ffn and moe.experts share. A dense FFN is the case of one network
+// that has all rows. Work items are (network, block of rows, group of panels),
+// handed out one by one, so rows that all go to one expert use every thread
+// too. Hidden values are kept for a bounded number of rows; more rows take
+// several passes.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_KERNELS_CPU_NETWORKS_H
+#define MOE_RUNTIME_KERNELS_CPU_NETWORKS_H
+
+#include "runtime/kernels/cpu/Ffn.h"
+
+namespace moe::cpu {
+
+/// Rows of one network in one pass.
+struct NetworkPart {
+  FfnWeights weights;
+  FfnSizes sizes; ///< with the hidden values of the slice
+  int64_t row;    ///< in rows and results
+  int64_t rows;
+  int64_t firstItem; ///< number of its first work item
+};
+
+/// Memory of one run.
+struct NetworkBuffers {
+  float *x;      ///< the input as f32 if it is of another type
+  float *hidden; ///< [passRows][hiddenStride]
+  NetworkPart *parts;
+  FfnScratch *threads;
+};
+
+/// What both operations do; they say which networks there are.
+class NetworksKernel : public CpuKernel {
+public:
+  NetworksKernel(const KernelSpec &spec, const Isa &isa,
+                 FfnAttributes attributes)
+      : CpuKernel(spec, isa), attributes(attributes) {}
+
+protected:
+  /// The operands of one run; `counts` null for one network.
+  struct Call {
+    const TensorView *x = nullptr;
+    const TensorView *out = nullptr;
+    int64_t rows = 0;
+    const int32_t *counts = nullptr;
+    int64_t networks = 1;
+    /// The hidden values of a whole network; `sizes` has those of the largest
+    /// slice.
+    int64_t wholeHidden = 0;
+    FfnSizes sizes;
+  };
+
+  Status checkRows(const Call &call) const;
+  NetworkBuffers cut(Scratch &scratch, const Call &call,
+                     const FfnOperands &operands, int numThreads) const;
+  Status runCall(const Call &call, const FfnOperands &operands,
+                 StepContext &context) const;
+  /// Which network the rows of counts[i] belong to.
+  virtual FfnOperands::Index indexOf(int64_t i) const {
+    return FfnOperands::Index();
+  }
+
+  FfnAttributes attributes;
+
+private:
+  /// Rows whose hidden values are kept at once.
+  static int64_t passRows(const Call &call);
+  void runPass(const Call &call, const float *x, const NetworkBuffers &buffers,
+               int64_t begin, std::span<NetworkPart> parts,
+               StepContext &context) const;
+};
+
+} // namespace moe::cpu
+
+#endif // MOE_RUNTIME_KERNELS_CPU_NETWORKS_H
