@@ -7,6 +7,8 @@
 
 #include "tools/moe-inspect/PlanJson.h"
 
+#include "runtime/plan/Mesh.h"
+#include "runtime/plan/StepKinds.h"
 #include "runtime/support/DType.h"
 #include "tools/moe-inspect/PlanFacts.h"
 
@@ -27,26 +29,74 @@ ordered_json indexJson(int index) {
   return index < 0 ? ordered_json(nullptr) : ordered_json(index);
 }
 
-ordered_json layerJson(const plan::ProgramT &program,
-                       const plan::LayerT &layer) {
-  auto places = ordered_json::array();
-  for (const auto &place : layer.places)
-    places.push_back(place->ranks);
-  return {
-      {"experts", layer.experts},   {"k", layer.k},
-      {"router", layer.router},     {"capacity", layer.capacity},
-      {"residual", layer.residual}, {"shared", layer.shared},
-      {"ranks_of_experts", places}, {"nodes", nodeNames(program, layer.nodes)}};
+/// Null for a port that ranks do not divide, else the axis and by which symbol.
+ordered_json divisionJson(const plan::ProgramT &program, int axis, int part) {
+  if (axis < 0)
+    return nullptr;
+  return {{"axis", axis}, {"by", program.symbols[part]->name}};
 }
 
-ordered_json ranksJson(const plan::ProgramT &program) {
+ordered_json layerJson(const plan::ProgramT &program, const plan::LayerT &layer,
+                       const LayerFacts &facts) {
+  auto places = ordered_json::array(), slices = ordered_json::array();
+  for (const auto &place : layer.places) {
+    places.push_back(place->ranks);
+    slices.push_back(place->slices);
+  }
+  return {{"experts", layer.experts},
+          {"k", layer.k},
+          {"router", layer.router},
+          {"capacity", layer.capacity},
+          {"residual", layer.residual},
+          {"shared", layer.shared},
+          {"group", groupName(layer.group)},
+          {"domains", layer.domains},
+          {"degree", facts.degree},
+          {"exchange", facts.exchange},
+          {"chunks", facts.chunks},
+          {"ranks_of_experts", places},
+          {"slices_of_experts", slices},
+          {"nodes", nodeNames(program, layer.nodes)}};
+}
+
+ordered_json layersJson(const plan::ProgramT &program) {
+  std::vector<LayerFacts> facts = factsOfLayers(program);
+  auto layers = ordered_json::array();
+  for (size_t i = 0; i < facts.size(); ++i)
+    layers.push_back(layerJson(program, *program.layers[i], facts[i]));
+  return layers;
+}
+
+/// By layer: the experts, and which slice of each.
+ordered_json rankJson(size_t rank, const RankFacts &facts) {
+  auto experts = ordered_json::array(), slices = ordered_json::array();
+  for (const auto &layer : facts.experts) {
+    auto ofLayer = ordered_json::array(), sliceOfEach = ordered_json::array();
+    for (const LocalExpert &local : layer) {
+      ofLayer.push_back(local.expert);
+      sliceOfEach.push_back(local.slice);
+    }
+    experts.push_back(std::move(ofLayer));
+    slices.push_back(std::move(sliceOfEach));
+  }
+  return {{"rank", rank},
+          {"weight_bytes", facts.weightBytes},
+          {"expert_weight_bytes", facts.expertWeightBytes},
+          {"experts", std::move(experts)},
+          {"slices", std::move(slices)}};
+}
+
+StatusOr<ordered_json> ranksJson(const plan::ProgramT &program) {
+  MOE_ASSIGN_OR_RETURN(std::vector<RankFacts> facts, factsOfRanks(program));
   auto ranks = ordered_json::array();
-  for (const RankFacts &facts : factsOfRanks(program))
-    ranks.push_back({{"rank", ranks.size()},
-                     {"weight_bytes", facts.weightBytes},
-                     {"expert_weight_bytes", facts.expertWeightBytes},
-                     {"experts", facts.experts}});
+  for (size_t rank = 0; rank < facts.size(); ++rank)
+    ranks.push_back(rankJson(rank, facts[rank]));
   return ranks;
+}
+
+ordered_json meshJson(const plan::ProgramT &program) {
+  Mesh mesh = Mesh::of(program);
+  return {{"dp", mesh.dp}, {"ep", mesh.ep()}, {"tp", mesh.tp}};
 }
 
 ordered_json portJson(const plan::ProgramT &program, const plan::PortT &port) {
@@ -54,6 +104,8 @@ ordered_json portJson(const plan::ProgramT &program, const plan::PortT &port) {
           {"dtype", typeName(port.dtype)},
           {"dims", dimTexts(program, port.dims)},
           {"divided_axis", indexJson(port.part_axis)},
+          {"rows", divisionJson(program, port.part_axis, port.part)},
+          {"slices", divisionJson(program, port.slice_axis, port.slice_part)},
           {"buffer", indexJson(port.buffer)},
           {"state", indexJson(port.state)}};
 }
@@ -68,6 +120,8 @@ ordered_json stateJson(const plan::ProgramT &program,
           {"dims", dimTexts(program, state.dims)},
           {"axis", state.axis},
           {"length", program.exprs[state.length]},
+          {"rows", divisionJson(program, state.part_axis, state.part)},
+          {"slices", divisionJson(program, state.slice_axis, state.slice_part)},
           {"input", portName(program.inputs, state.input)},
           {"output", portName(program.outputs, state.output)}};
 }
@@ -126,14 +180,21 @@ ordered_json stepJson(const plan::ProgramT &program, const plan::StepT &step) {
     instructions.push_back(instruction->op);
   if (!instructions.empty())
     json["program"] = std::move(instructions);
-  json["exchange"] = isExchange(step);
+  json["exchange"] = isCollective(step);
+  json["group"] = hasGroup(step) ? ordered_json(groupName(step.group))
+                                 : ordered_json(nullptr);
+  json["guard"] = step.guard < 0 ? ordered_json(nullptr)
+                                 : ordered_json(program.exprs[step.guard]);
   json["stream"] = step.stream;
+  json["waits"] = step.waits;
+  json["records"] = indexJson(step.records);
   json["layer"] = indexJson(step.layer);
   json["nodes"] = nodeNames(program, step.nodes);
   return json;
 }
 
-ordered_json weightJson(const plan::ParamT &param) {
+ordered_json weightJson(const plan::ProgramT &program,
+                        const plan::ParamT &param) {
   return {{"name", param.name},
           {"dtype", typeName(param.dtype)},
           {"layout", param.layout},
@@ -141,6 +202,11 @@ ordered_json weightJson(const plan::ParamT &param) {
           {"experts", param.experts},
           {"is_expert", param.is_expert},
           {"layer", indexJson(param.layer)},
+          {"part_axis", indexJson(param.part_axis)},
+          {"part", param.part < 0
+                       ? ordered_json(nullptr)
+                       : ordered_json(program.symbols[param.part]->name)},
+          {"part_unit", param.part_unit},
           {"bytes", bytesOf(param)},
           {"source", sourceOf(param)}};
 }
@@ -160,16 +226,17 @@ ordered_json symbolJson(const plan::ProgramT &program,
                        {"kind", plan::EnumNameSymbolKind(symbol.kind)}};
   if (symbol.kind == plan::SymbolKind_Input)
     json["default_max"] = symbol.default_max;
-  else if (symbol.kind == plan::SymbolKind_LocalPart)
+  else if (symbol.kind == plan::SymbolKind_LocalPart) {
     json["whole"] = program.exprs[symbol.whole];
-  else
+    json["group"] = groupName(symbol.group);
+  } else
     json["bound"] = program.exprs[symbol.bound];
   return json;
 }
 
 } // namespace
 
-ordered_json tools::planJson(const PlanFile &file) {
+StatusOr<ordered_json> tools::planJson(const PlanFile &file) {
   const plan::ProgramT &program = file.program();
   auto with = [&](auto function) {
     return [&program, function](const auto &element) {
@@ -184,14 +251,17 @@ ordered_json tools::planJson(const PlanFile &file) {
   json["producer"] = program.producer;
   json["hash"] = hash;
   json["num_ranks"] = program.num_ranks;
-  json["moe_layers"] = listJson(program.layers, with(layerJson));
-  json["ranks"] = ranksJson(program);
+  json["mesh"] = meshJson(program);
+  json["num_streams"] = program.num_streams;
+  json["num_events"] = program.num_events;
+  json["moe_layers"] = layersJson(program);
+  MOE_ASSIGN_OR_RETURN(json["ranks"], ranksJson(program));
   json["symbols"] = listJson(program.symbols, with(symbolJson));
   json["inputs"] = listJson(program.inputs, with(portJson));
   json["outputs"] = listJson(program.outputs, with(portJson));
   json["states"] = listJson(program.states, with(stateJson));
   json["buffers"] = listJson(program.buffers, with(bufferJson));
   json["steps"] = listJson(program.steps, with(stepJson));
-  json["weights"] = listJson(program.params, weightJson);
+  json["weights"] = listJson(program.params, with(weightJson));
   return json;
 }

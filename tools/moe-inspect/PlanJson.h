@@ -13,8 +13,8 @@
 
 namespace moe::tools {
 
-/// All that moe-inspect --json prints.
-nlohmann::ordered_json planJson(const PlanFile &plan);
+/// All that moe-inspect --json prints. BadPlan as of factsOfRanks.
+StatusOr<nlohmann::ordered_json> planJson(const PlanFile &plan);
 
 } // namespace moe::tools
 

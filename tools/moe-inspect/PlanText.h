@@ -15,7 +15,7 @@
 namespace moe::tools {
 
 /// Tables of layers, placement, ranks, ports, caches, exchanges and steps.
-std::string planText(const PlanFile &plan);
+StatusOr<std::string> planText(const PlanFile &plan);
 
 } // namespace moe::tools
 

@@ -21,7 +21,13 @@ static Status inspect(const std::string &path, bool json, bool verify) {
   MOE_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(path));
   if (verify)
     MOE_RETURN_IF_ERROR(plan.verifyAllBlocks());
-  std::string text = json ? jsonText(planJson(plan)) + "\n" : planText(plan);
+  std::string text;
+  if (json) {
+    MOE_ASSIGN_OR_RETURN(nlohmann::ordered_json object, planJson(plan));
+    text = jsonText(object) + "\n";
+  } else {
+    MOE_ASSIGN_OR_RETURN(text, planText(plan));
+  }
   std::fputs(text.c_str(), stdout);
   return flushOutput();
 }

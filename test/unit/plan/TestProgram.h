@@ -168,9 +168,12 @@ inline std::vector<std::byte> pattern(size_t count, int seed) {
   return bytes;
 }
 
-/// Writes the small program with embedded blocks.
-inline Status writeSmallPlan(const std::string &path) {
+/// Writes the small program, changed by `change`, with embedded blocks.
+inline Status writeSmallPlan(
+    const std::string &path,
+    void (*change)(plan::ProgramT &) = [](plan::ProgramT &) {}) {
   plan::ProgramT program = smallProgram();
+  change(program);
   MOE_ASSIGN_OR_RETURN(PlanWriter writer, PlanWriter::create(path));
   auto append = [&](plan::ParamT &param, size_t bytes, int seed) -> Status {
     MOE_ASSIGN_OR_RETURN(plan::BlockT block,
