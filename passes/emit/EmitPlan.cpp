@@ -39,7 +39,7 @@ private:
                     dialect::ParamAttr value, const ParamEvaluator &evaluator,
                     uint32_t expr);
   Status refer(ArrayRef<ParamOp> params);
-  void makeUp();
+  void makeUp(ArrayRef<ParamOp> params);
 
   plan::ProgramT &program;
   const EmitOptions &options;
@@ -141,14 +141,28 @@ Status WeightsWriter::refer(ArrayRef<ParamOp> params) {
   return Status::ok();
 }
 
-/// A seed for each block, so that no two are equal and none depends on others.
-void WeightsWriter::makeUp() {
+/// True if the value is read from a file and so says which weight it is.
+static bool readsFile(dialect::ParamAttr value) {
+  return value &&
+         (value.getFile() || llvm::any_of(value.getOperands(), [](Attribute o) {
+            return readsFile(cast<dialect::ParamAttr>(o));
+          }));
+}
+
+/// A seed for each weight, so that no two are equal and none depends on others.
+/// Blocks of one and the same weight, whole or in parts, have its seed.
+void WeightsWriter::makeUp(ArrayRef<ParamOp> params) {
   uint64_t seed = options.seed;
-  for (auto &param : program.params)
-    for (auto &block : param->blocks) {
-      block->source = plan::BlockSource_Synthetic;
+  DenseMap<Attribute, uint64_t> known;
+  for (auto [row, op] : llvm::zip_equal(program.params, params))
+    for (size_t i = 0; i < row->blocks.size(); ++i) {
+      plan::BlockT &block = *row->blocks[i];
+      block.source = plan::BlockSource_Synthetic;
       // Weyl's sequence: distinct for 2^64 blocks.
-      block->seed = seed += 0x9E3779B97F4A7C15;
+      block.seed = seed += 0x9E3779B97F4A7C15;
+      dialect::ParamAttr value = valueOfBlock(op, i);
+      if (readsFile(value))
+        block.seed = known.try_emplace(value, block.seed).first->second;
     }
 }
 
@@ -159,7 +173,7 @@ Status WeightsWriter::run(ArrayRef<ParamOp> params) {
   case WeightsMode::Reference:
     return refer(params);
   case WeightsMode::Synthetic:
-    makeUp();
+    makeUp(params);
     return Status::ok();
   }
   return Status(StatusCode::Internal, "unknown weights mode");

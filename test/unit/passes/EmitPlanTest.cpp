@@ -70,12 +70,54 @@ plan.program attributes {num_ranks = 2 : i64} {
 }
 )mlir";
 
+/// The fields of a mesh with slices, guards and streams; w is used whole and in
+/// parts.
+static const char *kParallelPlan = R"mlir(
+plan.program attributes {num_ranks = 8 : i64, dp = 2 : i64, tp = 2 : i64,
+                         num_streams = 2 : i64, num_events = 1 : i64} {
+  plan.symbol "b.local" local_part whole "b"
+  plan.symbol "h.local" local_part whole "3" {group = #moe<comm_group tp>}
+  plan.symbol "t.local" local_part whole "b.local"
+    {group = #moe<comm_group tp>}
+  plan.symbol "b" input {axis = 0 : i64, input = 0 : i64}
+  plan.layer 2 experts k 1 "softmax top-1" capacity "none"
+    places <8 over world domains 2 [[0, 4], [1 + 2, 5 + 6]]> nodes []
+  plan.param "w" f32 "panel16" [2, 3] blocks
+    [#moe.param<file "w.bin" [0, 24] : tensor<2x3xf32>>] divided 1 by "h.local"
+  plan.param "w.1" f32 "panel16" [2, 3] blocks
+    [#moe.param<file "w.bin" [0, 24] : tensor<2x3xf32>>]
+  plan.param "e" f32 "row" [2, 3] blocks
+    [#moe.param<file "w.bin" [0, 24] : tensor<2x3xf32>>,
+     #moe.param<fill = 2.5 : f32 : tensor<2x3xf32>>]
+    divided 1 {experts = 2 : i64, layer = 0 : i64, is_expert,
+               part_unit = 32 : i64}
+  plan.state "kv" f32 <b, 3, 4> axis 2 length "3" divided 0 by "b.local"
+    sliced 1 by "h.local" {input = 1 : i64, output = 1 : i64}
+  %x = plan.buffer input "x" f32 <b.local, 2> {index = 0 : i64}
+  %w = plan.buffer param "w" f32 <2, h.local> {index = 0 : i64}
+  %all = plan.buffer param "w.1" f32 <2, 3> {index = 1 : i64}
+  %y = plan.buffer output "y" f32 <b.local, h.local> {index = 0 : i64}
+  plan.input "x" f32 <b, 2> in %x divided 0 by "b.local"
+  plan.input "past" f32 <b, 3, 3> divided 0 by "b.local"
+    sliced 1 by "h.local" {state = 0 : i64}
+  plan.output "y" f32 <b, 3> in %y divided 0 by "b.local"
+    sliced 1 by "h.local"
+  plan.output "present" f32 <b, 3, 4> divided 0 by "b.local"
+    sliced 1 by "h.local" {state = 0 : i64}
+  plan.step "matmul" ins(%x, %w) outs(%y)
+    attributes {group = #moe<comm_group tp>, guard = "max(0, b - 64)",
+                records = 0 : i64, stream = 1 : i64}
+  plan.step "matmul" ins(%x, %all) outs(%y) attributes {waits = array<i64: 0>}
+}
+)mlir";
+
 namespace {
 class EmitPlanTest : public ::testing::Test {
 protected:
   EmitPlanTest() {
     context.loadDialect<plan_dialect::PlanDialect>();
     module = parseSourceString<ModuleOp>(kPlan, &context);
+    parallel = parseSourceString<ModuleOp>(kParallelPlan, &context);
     folder = fs::path(MOE_BINARY_DIR) / "test" / "emit-plan";
     fs::create_directories(folder);
     const float values[6] = {1, 2, 3, 4, 5, 6};
@@ -91,7 +133,7 @@ protected:
   }
 
   MLIRContext context;
-  OwningOpRef<ModuleOp> module;
+  OwningOpRef<ModuleOp> module, parallel;
   fs::path folder;
 };
 } // namespace
@@ -121,16 +163,81 @@ static std::string readFile(const std::string &path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+static std::string textOf(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream(text) << module;
+  return text;
+}
+
 TEST_F(EmitPlanTest, ProgramsSurviveTheWayToTheSchemaAndBack) {
-  ASSERT_TRUE(module);
-  StatusOr<plan::ProgramT> program = exportProgram(*module);
+  for (ModuleOp original : {*module, *parallel}) {
+    ASSERT_TRUE(original);
+    StatusOr<plan::ProgramT> program = exportProgram(original);
+    ASSERT_TRUE(program.isOk()) << program.status().message();
+    StatusOr<OwningOpRef<ModuleOp>> imported =
+        importProgram(*program, &context);
+    ASSERT_TRUE(imported.isOk());
+    ASSERT_TRUE(succeeded((**imported).verify()));
+    StatusOr<plan::ProgramT> again = exportProgram(**imported);
+    ASSERT_TRUE(again.isOk()) << again.status().message();
+    EXPECT_EQ(serialized(*program), serialized(*again));
+    // The text says all of it too.
+    OwningOpRef<ModuleOp> parsed =
+        parseSourceString<ModuleOp>(textOf(**imported), &context);
+    ASSERT_TRUE(parsed);
+    StatusOr<plan::ProgramT> reread = exportProgram(*parsed);
+    ASSERT_TRUE(reread.isOk()) << reread.status().message();
+    EXPECT_EQ(serialized(*program), serialized(*reread));
+  }
+}
+
+TEST_F(EmitPlanTest, WritesWhatAMeshNeeds) {
+  ASSERT_TRUE(parallel);
+  StatusOr<plan::ProgramT> program = exportProgram(*parallel);
   ASSERT_TRUE(program.isOk()) << program.status().message();
-  StatusOr<OwningOpRef<ModuleOp>> imported = importProgram(*program, &context);
-  ASSERT_TRUE(imported.isOk());
-  ASSERT_TRUE(succeeded((**imported).verify()));
-  StatusOr<plan::ProgramT> again = exportProgram(**imported);
-  ASSERT_TRUE(again.isOk()) << again.status().message();
-  EXPECT_EQ(serialized(*program), serialized(*again));
+  EXPECT_EQ(program->num_ranks, 8u);
+  EXPECT_EQ(program->dp, 2u);
+  EXPECT_EQ(program->tp, 2u);
+  EXPECT_EQ(program->symbols[1]->group, plan::Group_Tp);
+  const plan::LayerT &layer = *program->layers[0];
+  EXPECT_EQ(layer.group, plan::Group_World);
+  EXPECT_EQ(layer.domains, 2u);
+  EXPECT_EQ(layer.places[1]->ranks, (std::vector<uint32_t>{1, 2, 5, 6}));
+  EXPECT_EQ(layer.places[1]->slices, 2u);
+  EXPECT_EQ(program->params[0]->part_axis, 1);
+  EXPECT_EQ(program->params[0]->part, 1);
+  EXPECT_EQ(program->params[1]->part_axis, -1);
+  EXPECT_EQ(program->params[2]->part_unit, 32u);
+  EXPECT_EQ(program->states[0]->slice_axis, 1);
+  EXPECT_EQ(program->outputs[0]->slice_part, 1);
+  const plan::StepT &step = *program->steps[0];
+  EXPECT_EQ(step.group, plan::Group_Tp);
+  EXPECT_EQ(program->exprs[step.guard], "max(0, b - 64)");
+  EXPECT_EQ(step.stream, 1);
+  EXPECT_EQ(step.records, 0);
+  EXPECT_EQ(program->steps[1]->waits, std::vector<uint32_t>{0});
+}
+
+TEST_F(EmitPlanTest, WritesABlockOnceForTheWholeAndForItsParts) {
+  ASSERT_TRUE(parallel);
+  Status status = emitPlan(*parallel, options("parts.moeplan"));
+  ASSERT_TRUE(status.isOk()) << status.message();
+  StatusOr<PlanFile> plan = PlanFile::open(options("parts.moeplan").outputPath);
+  ASSERT_TRUE(plan.isOk()) << plan.status().message();
+  const auto &params = plan->program().params;
+  EXPECT_EQ(params[0]->blocks[0]->offset, params[1]->blocks[0]->offset);
+  // In another layout it is another block.
+  EXPECT_NE(params[0]->blocks[0]->offset, params[2]->blocks[0]->offset);
+
+  // Made up, they are equal too.
+  EmitOptions synthetic = options("parts-synthetic.moeplan");
+  synthetic.weights = WeightsMode::Synthetic;
+  ASSERT_TRUE(emitPlan(*parallel, synthetic).isOk());
+  plan = PlanFile::open(synthetic.outputPath);
+  ASSERT_TRUE(plan.isOk()) << plan.status().message();
+  const auto &made = plan->program().params;
+  EXPECT_EQ(made[0]->blocks[0]->seed, made[1]->blocks[0]->seed);
+  EXPECT_NE(made[0]->blocks[0]->seed, made[2]->blocks[1]->seed);
 }
 
 TEST_F(EmitPlanTest, EmbedsBlocksInTheirLayout) {
