@@ -9,6 +9,7 @@
 
 #include "dialect/moe/MoeOps.h"
 #include "dialect/moe/Shapes.h"
+#include "dialect/moe/SizeBounds.h"
 
 using namespace mlir;
 using namespace moe::dialect;
@@ -23,7 +24,9 @@ void ImportState::error(StatusCode errorCode, std::string message) {
 
 DimExpr ImportState::newDataSymbol(const DimExpr &bound) {
   std::string name = "d" + std::to_string(dataSymbols.size());
-  dataSymbols.emplace_back(name, bound);
+  std::map<std::string, DimExpr, std::less<>> known(dataSymbols.begin(),
+                                                    dataSymbols.end());
+  dataSymbols.emplace_back(name, dialect::upperBoundOf(bound, known));
   return DimExpr::symbol(name);
 }
 

@@ -10,6 +10,7 @@
 #include "dialect/moe/MoeBuild.h"
 #include "dialect/moe/MoeDialect.h"
 #include "dialect/moe/ParamBuilder.h"
+#include "dialect/moe/SizeBounds.h"
 #include "passes/recognize/Match.h"
 
 #include "mlir/IR/Remarks.h"
@@ -160,7 +161,13 @@ static DimExpr newDataSymbol(OpBuilder &builder, StringRef base,
   for (size_t i = symbols.getAttrs().size(); name.empty() || symbols.get(name);
        ++i)
     name = (base + "." + Twine(i)).str();
-  symbols.set(name, builder.getStringAttr(bound.toString()));
+  std::map<std::string, DimExpr, std::less<>> known;
+  for (NamedAttribute symbol : symbols)
+    if (auto text = dyn_cast<StringAttr>(symbol.getValue()))
+      if (auto most = DimExpr::parse(text.getValue().str()); most.isOk())
+        known.emplace(symbol.getName().str(), *most);
+  DimExpr most = upperBoundOf(bound, known);
+  symbols.set(name, builder.getStringAttr(most.toString()));
   function->setAttr(kDataSymbols, symbols.getDictionary(builder.getContext()));
   return DimExpr::symbol(name);
 }
