@@ -111,8 +111,12 @@ private:
 
     Lane lane;
     Counters counters;
-    /// By step of stream 1: sizes that it has learned.
+    /// By step of stream 1: sizes that it has learned, and how many had been
+    /// issued with it (steps whose guard is zero are not).
     std::vector<std::vector<int64_t>> dataSizes;
+    std::vector<uint32_t> numIssuedAt;
+    /// The steps of stream 1 that were issued in this run.
+    std::vector<int> issued;
     /// Last, because it must end first.
     std::unique_ptr<StreamThread> thread;
   };
@@ -166,10 +170,13 @@ private:
   Status atStep(int step, const Status &status) const;
   Status runTimed(int step, Lane &lane, std::span<int64_t> dataSizes);
   Status runStep(int step, Lane &lane, std::span<int64_t> dataSizes);
+  bool isSkipped(const StepInfo &info) const {
+    return info.guard >= 0 && exprValues[info.guard] == 0;
+  }
   void presetDataSizes(int step, std::span<int64_t> dataSizes) const;
   Status takeDataSizes(int step, std::span<const int64_t> dataSizes);
   void issueSideStep(int step);
-  void runSideStep(int index);
+  void runSideStep(uint32_t ticket);
   Status joinSideSteps(int count);
   void endSide();
   Status stopped() const;

@@ -26,8 +26,10 @@ Status RankRunner::run(const RunRequest &newRequest, RankComms &newComms) {
   main.times.clear();
   main.counters = &comms->world().counters();
   numJoined = 0;
-  if (side)
+  if (side) {
     side->thread->restart();
+    side->issued.clear();
+  }
   Status status = guarded([&] { return runSteps(); });
   if (side) {
     // Stream 1 may wait for ranks that wait for this one.
@@ -94,7 +96,7 @@ Status RankRunner::runTimed(int step, Lane &lane,
 /// A step whose guard is zero gives nothing: sizes that it defines are zero.
 Status RankRunner::runStep(int step, Lane &lane, std::span<int64_t> dataSizes) {
   const StepInfo &info = executable->steps[step];
-  if (info.guard >= 0 && exprValues[info.guard] == 0) {
+  if (isSkipped(info)) {
     std::fill(dataSizes.begin(), dataSizes.end(), 0);
     return Status::ok();
   }
@@ -148,23 +150,37 @@ Status RankRunner::startStream(StreamCores cores) {
   side = std::make_unique<Side>();
   side->lane.counters = &side->counters;
   side->lane.times.reserve(executable->sideSteps.size());
+  side->issued.reserve(executable->sideSteps.size());
+  side->numIssuedAt.resize(executable->sideSteps.size());
   for (int step : executable->sideSteps)
     side->dataSizes.emplace_back(executable->steps[step].dataSymbols.size());
   MOE_ASSIGN_OR_RETURN(
-      side->thread, StreamThread::create(
-                        [this](uint32_t index) { runSideStep(index); }, cores));
+      side->thread,
+      StreamThread::create([this](uint32_t ticket) { runSideStep(ticket); },
+                           cores));
   return Status::ok();
 }
 
+/// A step that does nothing is not worth waking the other thread.
 void RankRunner::issueSideStep(int step) {
-  presetDataSizes(step, side->dataSizes[executable->steps[step].sideIndex]);
-  side->thread->issue();
+  const StepInfo &info = executable->steps[step];
+  std::vector<int64_t> &sizes = side->dataSizes[info.sideIndex];
+  if (isSkipped(info)) {
+    std::fill(sizes.begin(), sizes.end(), 0);
+  } else {
+    presetDataSizes(step, sizes);
+    side->issued.push_back(info.sideIndex);
+    side->thread->issue();
+  }
+  side->numIssuedAt[info.sideIndex] = side->issued.size();
 }
 
 /// On the thread of stream 1.
-void RankRunner::runSideStep(int index) {
+void RankRunner::runSideStep(uint32_t ticket) {
   if (request->stop->load(std::memory_order_relaxed))
     return;
+  // Reserved, so that the other thread may append.
+  int index = side->issued.data()[ticket];
   Status status = guarded([&] {
     return runTimed(executable->sideSteps[index], side->lane,
                     side->dataSizes[index]);
@@ -178,7 +194,7 @@ void RankRunner::runSideStep(int index) {
 Status RankRunner::joinSideSteps(int count) {
   if (numJoined >= count)
     return Status::ok();
-  side->thread->waitFor(count);
+  side->thread->waitFor(side->numIssuedAt[count - 1]);
   // Only then have all of them run.
   if (request->stop->load(std::memory_order_relaxed))
     return stopped();

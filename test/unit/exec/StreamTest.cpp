@@ -255,6 +255,39 @@ TEST(Streams, ASizeThatChangesWhileStream1RunsIsRefused) {
             "\"d0\", which a later step defines");
 }
 
+TEST(Streams, AStepOfStream1MayBeSkipped) {
+  // Of x [batch, 4] the odd rows, and for a batch of at least 4 once more; n is
+  // how many there are in both.
+  TestProgram p(1);
+  p.symbol("batch", 0, 0);
+  p.dataSymbol("d0", "batch");
+  p.dataSymbol("d1", "batch");
+  p.input("x", {"batch", "4"});
+  p.output("n", {"1"});
+  int x = p.inputBuffer(0, {"batch", "4"});
+  int a = p.arena({"d0", "4"}), b = p.arena({"d1", "4"});
+  int n = p.outputBuffer(0, {"1"});
+  p.sideStep("odd_rows", {x}, {a});
+  p.sideStep("odd_rows", {x}, {b});
+  p.program.steps[0]->guard =
+      static_cast<int32_t>(p.expr("floordiv(batch, 4)"));
+  plan::StepT &value = p.step("value", {}, {n});
+  auto attribute = std::make_unique<plan::AttributeT>();
+  attribute->name = "value";
+  attribute->kind = plan::AttributeKind_Exprs;
+  attribute->exprs = {p.expr("d0 + 10 * d1")};
+  value.attributes.push_back(std::move(attribute));
+  auto context = contextOf(p.finish());
+  for (int64_t batch : {3, 4, 2, 6}) {
+    std::vector<float> data(4 * batch, 1);
+    StatusOr<std::span<const Output>> outputs =
+        context->run(std::vector{floats("x", {batch, 4}, data)});
+    ASSERT_TRUE(outputs.isOk()) << outputs.status().message();
+    EXPECT_EQ(floatsOf(*outputs, "n"),
+              std::vector<float>{batch < 4 ? 10.0f * batch : 11.0f * batch});
+  }
+}
+
 TEST(Streams, WhatStream1ReadsAndWritesKeepsItsBytes) {
   // The plan says that a and b live in steps 0 and 1; what follows must not
   // take their bytes, for step 1 runs until step 4.
