@@ -39,7 +39,7 @@ static void reportWhole(func::FuncOp func) {
           op.getLoc(),
           mlir::remark::RemarkOpts::name("whole").category(kSliceTensors))
           << "every rank has all of " << toString(getDims(op.getRhs()))
-          << ": neither heads nor columns of a pair of products";
+          << ": it computes neither heads, nor a vocabulary, nor one of a pair";
 }
 
 static void sliceFunction(func::FuncOp func, int64_t tp) {
