@@ -8,9 +8,10 @@
 // RUN:   --moe-interpret="after=layer dims=batch:1"
 
 // More experts than ranks, sliced on demand: two ranks hold halves of three
-// experts each.
+// experts each. Halves may differ by a unit of 16 columns, so that each rank
+// begins in its turn.
 
-// CHECK: #moe.placement<4 {{\[\[}}0 + 1], [0 + 1], [0 + 1], [2 + 3], [2 + 3], [2 + 3]]>
+// CHECK: #moe.placement<4 {{\[\[}}0 + 1], [1 + 0], [0 + 1], [2 + 3], [3 + 2], [2 + 3]]>
 
 !x = tensor<?x4xf32, #moe.dims<batch, 4>>
 !logits = tensor<?x6xf32, #moe.dims<batch, 6>>
