@@ -142,13 +142,12 @@ void Importer::addParams() {
         blocks.push_back(importParamExpr(program, block->expr, context));
       else
         blocks.push_back(number(block->bytes));
-    ParamOp::create(
-        builder, loc, param->name, type(param->dtype), param->layout,
-        param->dims, builder.getArrayAttr(blocks),
-        static_cast<uint64_t>(param->experts),
-        static_cast<uint64_t>(param->layer), param->is_expert,
-        static_cast<uint64_t>(param->part_axis), partName(param->part),
-        param->part_unit);
+    ParamOp::create(builder, loc, param->name, type(param->dtype),
+                    param->layout, param->dims, builder.getArrayAttr(blocks),
+                    static_cast<uint64_t>(param->experts),
+                    static_cast<uint64_t>(param->layer), param->is_expert,
+                    static_cast<uint64_t>(param->part_axis),
+                    partName(param->part), param->part_unit);
   }
 }
 
