@@ -39,7 +39,7 @@ static StatusOr<std::shared_ptr<Model>> loadModel(const std::string &path,
       Executable::create(program, cpuKernels(), load, options.onlyRank);
   if (!executable.isOk())
     return executable.status().at(path);
-  return std::make_shared<Model>(*std::move(executable), plan->file.hash());
+  return std::make_shared<Model>(*std::move(executable));
 }
 
 StatusOr<std::shared_ptr<Model>> Model::load(const std::string &path,
@@ -61,8 +61,8 @@ describePorts(const Executable &executable,
   return result;
 }
 
-Model::Model(std::shared_ptr<Executable> executable, uint64_t planHash)
-    : theExecutable(std::move(executable)), thePlanHash(planHash),
+Model::Model(std::shared_ptr<Executable> executable)
+    : theExecutable(std::move(executable)),
       theInputs(describePorts(*theExecutable, theExecutable->program->inputs)),
       theOutputs(
           describePorts(*theExecutable, theExecutable->program->outputs)) {

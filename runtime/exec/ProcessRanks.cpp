@@ -7,8 +7,6 @@
 
 #include "runtime/exec/ProcessRanks.h"
 
-#include "runtime/plan/PlanFile.h"
-
 #include <cinttypes>
 #include <cstdio>
 
@@ -58,8 +56,9 @@ private:
 
 } // namespace
 
-Status moe::agreeOnPlan(ProcessGroup &processes, const Model &model) {
-  PlanId mine{model.planHash()};
+Status moe::agreeOnPlan(ProcessGroup &processes, const PlanFile &plan) {
+  PlanId mine{plan.hash()};
+  int numRanks = static_cast<int>(plan.program().num_ranks);
   std::vector<PlanId> all(processes.size());
   MOE_RETURN_IF_ERROR(processes.gather(std::as_bytes(std::span(&mine, 1)),
                                        std::as_writable_bytes(std::span(all))));
@@ -69,9 +68,9 @@ Status moe::agreeOnPlan(ProcessGroup &processes, const Model &model) {
                     "ranks have different plans: rank 0 has " +
                         all[0].describe() + ", rank " + std::to_string(rank) +
                         " has " + all[rank].describe());
-  if (processes.size() != model.numRanks())
+  if (processes.size() != numRanks)
     return Status(StatusCode::Usage,
-                  "the plan is for " + std::to_string(model.numRanks()) +
+                  "the plan is for " + std::to_string(numRanks) +
                       " ranks, but there are " +
                       std::to_string(processes.size()) + " processes");
   return Status::ok();

@@ -8,16 +8,16 @@
 #ifndef MOE_RUNTIME_EXEC_PROCESSRANKS_H
 #define MOE_RUNTIME_EXEC_PROCESSRANKS_H
 
-#include "moe/Session.h"
 #include "runtime/comm/ProcessGroup.h"
 #include "runtime/exec/RankComms.h"
+#include "runtime/plan/PlanFile.h"
 
 namespace moe {
 
 /// Called by all processes before they load weights: they must have opened the
 /// same plan, with runtimes that read the same format, and be as many as it has
 /// ranks. Each of them sees the same error: BadPlan or Usage, with both values.
-Status agreeOnPlan(ProcessGroup &processes, const Model &model);
+Status agreeOnPlan(ProcessGroup &processes, const PlanFile &plan);
 
 /// Of the rank of a plan that has the number of this process.
 std::unique_ptr<Communicators>

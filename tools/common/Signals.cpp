@@ -13,18 +13,19 @@
 #include <cstdlib>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 using namespace moe;
 using namespace moe::tools;
 
 namespace {
 
-// Half a second remains for what a rank does before it looks.
-constexpr std::chrono::milliseconds kPatience{1500};
-
 std::atomic<int> receivedSignal{0};
 std::mutex cancelMutex;
 std::function<void(const Status &)> cancelRun;
+// Half a second remains for what a rank does before it looks.
+std::chrono::milliseconds patience{1500};
+std::function<int()> lastWords = [] { return interruption().exitCode(); };
 
 sigset_t endingSignals() {
   sigset_t signals;
@@ -38,15 +39,19 @@ sigset_t endingSignals() {
 /// program ends at once.
 void endRun(int signal) {
   receivedSignal = signal;
+  std::chrono::milliseconds time;
+  std::function<int()> endProgram;
   {
     std::lock_guard lock(cancelMutex);
+    time = patience;
+    endProgram = lastWords;
     if (cancelRun)
       cancelRun(interruption());
     else
       std::_Exit(interruption().exitCode());
   }
-  std::this_thread::sleep_for(kPatience);
-  std::_Exit(interruption().exitCode());
+  std::this_thread::sleep_for(time);
+  std::_Exit(endProgram());
 }
 
 } // namespace
@@ -75,10 +80,17 @@ Status tools::interruption() {
 
 CancelOnSignal::CancelOnSignal(std::function<void(const Status &)> cancel) {
   std::lock_guard lock(cancelMutex);
-  cancelRun = std::move(cancel);
+  previous = std::exchange(cancelRun, std::move(cancel));
 }
 
 CancelOnSignal::~CancelOnSignal() {
   std::lock_guard lock(cancelMutex);
-  cancelRun = nullptr;
+  cancelRun = std::move(previous);
+}
+
+void tools::setLastWords(std::chrono::milliseconds newPatience,
+                         std::function<int()> newLastWords) {
+  std::lock_guard lock(cancelMutex);
+  patience = newPatience;
+  lastWords = std::move(newLastWords);
 }

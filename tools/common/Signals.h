@@ -15,6 +15,7 @@
 
 #include "runtime/support/Status.h"
 
+#include <chrono>
 #include <functional>
 
 namespace moe::tools {
@@ -26,15 +27,23 @@ void receiveSignals();
 /// Ok, or Interrupted or Terminated once a signal has come.
 Status interruption();
 
+/// What ends a program that has not ended `patience` after a signal: its exit
+/// code is what `lastWords` returns. At first: the signal's exit code, in time
+/// for an end two seconds after the signal.
+void setLastWords(std::chrono::milliseconds patience,
+                  std::function<int()> lastWords);
+
 /// While it lives, the first signal calls `cancel` with Interrupted or
-/// Terminated, from another thread. A program that has not ended two seconds
-/// after a signal is ended with the signal's exit code.
+/// Terminated, from another thread; the one that was made last counts.
 class CancelOnSignal {
 public:
   explicit CancelOnSignal(std::function<void(const Status &)> cancel);
   ~CancelOnSignal();
   CancelOnSignal(const CancelOnSignal &) = delete;
   CancelOnSignal &operator=(const CancelOnSignal &) = delete;
+
+private:
+  std::function<void(const Status &)> previous;
 };
 
 } // namespace moe::tools

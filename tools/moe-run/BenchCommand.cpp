@@ -20,6 +20,7 @@
 #include "tools/common/Table.h"
 #include "tools/moe-run/Calibration.h"
 #include "tools/moe-run/Commands.h"
+#include "tools/moe-run/Processes.h"
 #include "tools/moe-run/SessionFlags.h"
 #include "tools/moe-run/Statistics.h"
 #include "tools/moe-run/SyntheticInputs.h"
@@ -183,9 +184,13 @@ StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
     MOE_RETURN_IF_ERROR(runner.run(false).status());
   Progress progress("run", 0);
   Stopwatch watch;
-  while (cell.times.size() < kMinRuns ||
-         watch.milliseconds() < flags.seconds * 1000) {
+  for (;;) {
     MOE_RETURN_IF_ERROR(interruption());
+    bool wantsMore = cell.times.size() < kMinRuns ||
+                     watch.milliseconds() < flags.seconds * 1000;
+    MOE_ASSIGN_OR_RETURN(int64_t goesOn, context.fromFirstRank(wantsMore));
+    if (!goesOn)
+      break;
     MOE_ASSIGN_OR_RETURN(double milliseconds, runner.run(false));
     cell.times.push_back(milliseconds);
     progress.update(static_cast<int64_t>(cell.times.size()));
@@ -195,6 +200,7 @@ StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
   for (int i = 0; i < kTimedStepRuns; ++i) {
     MOE_RETURN_IF_ERROR(interruption());
     MOE_RETURN_IF_ERROR(runner.run(true).status());
+    MOE_RETURN_IF_ERROR(context.gatherStatistics());
     addStepTimes(context, costs);
   }
   for (size_t step = 0; step < costs.size(); ++step)
@@ -282,8 +288,12 @@ Status benchAll(const BenchFlags &flags) {
   }
   if (given.empty())
     given.emplace_back();
-  MOE_ASSIGN_OR_RETURN(std::optional<cost::Cluster> machine, flags.machine());
   MOE_ASSIGN_OR_RETURN(Session session, flags.session.open());
+  // Ranks that are processes would measure each other.
+  std::optional<cost::Cluster> machine;
+  if (isFirstProcess()) {
+    MOE_ASSIGN_OR_RETURN(machine, flags.machine());
+  }
   const Model &model = *session.model;
   std::vector<NamedNumbers> shapes;
   for (const NamedNumbers &numbers : given) {
@@ -291,8 +301,7 @@ Status benchAll(const BenchFlags &flags) {
                          completeShape(model, "--shape", numbers));
     shapes.push_back(std::move(shape));
   }
-  CancelOnSignal cancel(
-      [&](const Status &why) { session.context->cancel(why); });
+  CancelOnSignal cancel = cancelOnSignal(*session.context);
   auto cells = ordered_json::array();
   Status status;
   for (const NamedNumbers &shape : shapes) {
@@ -313,7 +322,7 @@ Status benchAll(const BenchFlags &flags) {
     std::printf("%s\n", jsonText(object).c_str());
   }
   MOE_RETURN_IF_ERROR(status);
-  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(*session.context));
   return flushOutput();
 }
 
@@ -325,6 +334,5 @@ int tools::benchCommand(const std::vector<std::string> &words) {
   flags.addTo(app);
   if (std::optional<int> exitCode = parseCommandLine(app, words))
     return *exitCode;
-  Status status = benchAll(flags);
-  return status.isOk() ? 0 : reportError("moe-run bench", status);
+  return endProgram("moe-run bench", benchAll(flags));
 }

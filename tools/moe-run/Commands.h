@@ -13,6 +13,9 @@
 
 namespace moe::tools {
 
+/// The whole program.
+int runProgram(int argc, char **argv);
+
 /// Each command parses its own words and returns the exit code.
 int runCommand(const std::vector<std::string> &words);
 int generateCommand(const std::vector<std::string> &words);

@@ -12,6 +12,7 @@
 #include "tools/common/Signals.h"
 #include "tools/moe-run/Commands.h"
 #include "tools/moe-run/LanguageModel.h"
+#include "tools/moe-run/Processes.h"
 #include "tools/moe-run/SessionFlags.h"
 #include "tools/moe-run/Statistics.h"
 
@@ -295,6 +296,8 @@ void Generator::report() const {
     std::printf("--- prompt %zu ---\n%s\n", i + 1, sequences[i].text.c_str());
   TimeSummary times = summarize(timing.tokenMs);
   std::fflush(stdout);
+  if (!isFirstProcess())
+    return;
   std::fprintf(
       stderr,
       "%zu tokens, %.1f tokens/s, first token %.2f ms, per token p50 "
@@ -313,14 +316,16 @@ Status generateAll(const GenerateFlags &flags) {
   Generator generator(flags, std::move(session), std::move(tokenizer),
                       std::move(model));
   MOE_RETURN_IF_ERROR(generator.encodePrompts());
-  CancelOnSignal cancel([&](const Status &why) { context.cancel(why); });
+  CancelOnSignal cancel = cancelOnSignal(context);
   context.resetCounters();
   Status status = generator.generate();
+  if (status.isOk())
+    status = context.gatherStatistics();
   // An interrupted run still says what it did.
   if (status.isOk() || !interruption().isOk())
     generator.report();
   MOE_RETURN_IF_ERROR(status);
-  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(context));
   return flushOutput();
 }
 
@@ -332,6 +337,5 @@ int tools::generateCommand(const std::vector<std::string> &words) {
   flags.addTo(app);
   if (std::optional<int> exitCode = parseCommandLine(app, words))
     return *exitCode;
-  Status status = generateAll(flags);
-  return status.isOk() ? 0 : reportError("moe-run generate", status);
+  return endProgram("moe-run generate", generateAll(flags));
 }

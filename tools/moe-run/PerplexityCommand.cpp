@@ -17,6 +17,7 @@
 #include "tools/common/Table.h"
 #include "tools/moe-run/Commands.h"
 #include "tools/moe-run/LanguageModel.h"
+#include "tools/moe-run/Processes.h"
 #include "tools/moe-run/SessionFlags.h"
 
 #include <CLI/CLI.hpp>
@@ -170,12 +171,12 @@ Status scoreAll(const PerplexityFlags &flags) {
                                          std::to_string(flags.window) +
                                          ": the model has " +
                                          std::to_string(limit) + " positions");
-  CancelOnSignal cancel(
-      [&](const Status &why) { session.context->cancel(why); });
+  CancelOnSignal cancel = cancelOnSignal(*session.context);
   MOE_ASSIGN_OR_RETURN(double sum,
                        scoreWindows(model, ids, flags.window, windows));
+  MOE_RETURN_IF_ERROR(session.context->gatherStatistics());
   print(flags, windows, sum);
-  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(*session.context));
   return flushOutput();
 }
 
@@ -187,6 +188,5 @@ int tools::perplexityCommand(const std::vector<std::string> &words) {
   flags.addTo(app);
   if (std::optional<int> exitCode = parseCommandLine(app, words))
     return *exitCode;
-  Status status = scoreAll(flags);
-  return status.isOk() ? 0 : reportError("moe-run perplexity", status);
+  return endProgram("moe-run perplexity", scoreAll(flags));
 }

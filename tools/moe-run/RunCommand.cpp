@@ -14,6 +14,7 @@
 #include "tools/common/Table.h"
 #include "tools/moe-run/Commands.h"
 #include "tools/moe-run/Compare.h"
+#include "tools/moe-run/Processes.h"
 #include "tools/moe-run/SessionFlags.h"
 #include "tools/moe-run/Statistics.h"
 #include "tools/moe-run/SyntheticInputs.h"
@@ -241,8 +242,9 @@ void printText(const Session &session, const RunReport &report) {
 Status differenceError(const Comparison &comparison) {
   if (comparison.isEqual())
     return Status::ok();
-  for (const std::string &difference : comparison.differences)
-    std::fprintf(stderr, "%s\n", difference.c_str());
+  if (isFirstProcess())
+    for (const std::string &difference : comparison.differences)
+      std::fprintf(stderr, "%s\n", difference.c_str());
   return Status(StatusCode::ResultsDiffer,
                 "outputs differ: " + comparison.summary());
 }
@@ -252,13 +254,13 @@ Status runAll(const RunFlags &flags) {
   MOE_ASSIGN_OR_RETURN(Session session, flags.session.open());
   MOE_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
                        inputsOf(flags, *session.model));
-  CancelOnSignal cancel(
-      [&](const Status &why) { session.context->cancel(why); });
+  CancelOnSignal cancel = cancelOnSignal(*session.context);
   MOE_ASSIGN_OR_RETURN(RunReport report, execute(session, flags, inputs));
-  if (!flags.trace.empty())
+  MOE_RETURN_IF_ERROR(session.context->gatherStatistics());
+  if (!flags.trace.empty() && isFirstProcess())
     MOE_RETURN_IF_ERROR(writeTrace(session, flags.trace));
-  MOE_RETURN_IF_ERROR(flags.session.writeProfile(session));
-  if (!flags.outputs.empty())
+  MOE_RETURN_IF_ERROR(flags.session.writeProfile(*session.context));
+  if (!flags.outputs.empty() && isFirstProcess())
     MOE_RETURN_IF_ERROR(writeNpz(flags.outputs, report.outputs));
   if (!flags.expect.empty())
     MOE_RETURN_IF_ERROR(compareOutputs(session, flags, report));
@@ -278,6 +280,5 @@ int tools::runCommand(const std::vector<std::string> &words) {
   flags.addTo(app);
   if (std::optional<int> exitCode = parseCommandLine(app, words))
     return *exitCode;
-  Status status = runAll(flags);
-  return status.isOk() ? 0 : reportError("moe-run", status);
+  return endProgram("moe-run", runAll(flags));
 }

@@ -7,11 +7,15 @@
 
 #include "tools/moe-run/SessionFlags.h"
 
+#include "runtime/exec/ProcessRanks.h"
 #include "runtime/io/LoadProfile.h"
 #include "runtime/support/File.h"
+#include "tools/moe-run/Processes.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
+#include <thread>
 
 using namespace moe;
 using namespace moe::tools;
@@ -43,6 +47,10 @@ void SessionFlags::addTo(CLI::App &app) {
   app.add_option("--timeout", timeoutSeconds,
                  "Seconds that a rank waits for the others")
       ->check(CLI::Range(0.001, 1e6));
+  app.add_option("--processes", processes,
+                 "Ranks as processes that mpirun started: mpi; as threads of "
+                 "this one: none; auto: as the program was started")
+      ->check(CLI::IsMember({"auto", "mpi", "none"}));
   app.add_option("--profile", profile,
                  "Write how often each expert was chosen (.json): moe-opt "
                  "--profile places experts by it");
@@ -69,36 +77,64 @@ Status tools::checkSymbols(const Model &model, std::string_view option,
   return Status::ok();
 }
 
+/// The plan is compared before anything is made for this process's rank, which
+/// another plan may not have.
+static Status agree(ProcessGroup &group, const std::string &path) {
+  MOE_ASSIGN_OR_RETURN(PlanFile file, PlanFile::open(path));
+  Status status = agreeOnPlan(group, file);
+  if (status.code() == StatusCode::BadPlan ||
+      status.code() == StatusCode::Usage)
+    expectCommonEnd();
+  return status.at("start");
+}
+
+/// One thread for each core, if all machines are like this one.
+static int threadsOfAll(const ProcessGroup &group) {
+  unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  return static_cast<int>(cores) * group.size() / group.numNeighbours();
+}
+
 StatusOr<Session> SessionFlags::open() const {
   Session session;
   MOE_ASSIGN_OR_RETURN(session.maxima, parseNamedNumbers("--max", max));
   if (std::isnan(timeoutSeconds))
     return Status(StatusCode::Usage, "--timeout is no number");
+  ContextOptions options;
+  options.timeout = std::chrono::milliseconds(
+      static_cast<int64_t>(std::ceil(timeoutSeconds * 1000)));
+  MOE_ASSIGN_OR_RETURN(std::shared_ptr<ProcessGroup> group,
+                       joinProcesses(processes, options.timeout));
   LoadOptions loading;
+  if (group) {
+    MOE_RETURN_IF_ERROR(agree(*group, plan));
+    loading.onlyRank = group->rank();
+  }
   loading.verification =
       verify == "lazy" ? WeightVerification::Lazy : WeightVerification::Full;
   loading.weightFolders = weightsFolders;
   MOE_ASSIGN_OR_RETURN(session.model, Model::load(plan, loading));
   MOE_RETURN_IF_ERROR(checkSymbols(*session.model, "--max", session.maxima));
-  ContextOptions options;
   options.numThreads = threads;
+  if (group && threads == 0)
+    options.numThreads = threadsOfAll(*group);
   options.device = device;
-  options.timeout = std::chrono::milliseconds(
-      static_cast<int64_t>(std::ceil(timeoutSeconds * 1000)));
   options.memoryLimit = memoryBytes;
   options.recordLoads = !profile.empty();
-  MOE_ASSIGN_OR_RETURN(session.context,
-                       Context::create(session.model, options));
+  std::unique_ptr<Communicators> ranks;
+  if (group)
+    ranks = createProcessRanks(group, options.timeout);
+  MOE_ASSIGN_OR_RETURN(session.context, Context::create(session.model, options,
+                                                        std::move(ranks)));
   if (!session.maxima.empty())
     MOE_RETURN_IF_ERROR(session.context->prepare(session.maxima));
   MOE_RETURN_IF_ERROR(session.context->initialize());
   return session;
 }
 
-Status SessionFlags::writeProfile(const Session &session) const {
-  if (profile.empty())
+Status SessionFlags::writeProfile(const Context &context) const {
+  if (profile.empty() || !isFirstProcess())
     return Status::ok();
-  LoadProfile loads{session.model->name(), session.context->expertLoads()};
+  LoadProfile loads{context.model().name(), context.expertLoads()};
   std::string text = writeLoadProfile(loads);
   return writeWholeFile(profile, std::as_bytes(std::span(text)));
 }

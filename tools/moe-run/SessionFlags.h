@@ -36,12 +36,14 @@ struct SessionFlags {
   double timeoutSeconds = 30;
   uint64_t memoryBytes = 0;
   std::string profile;
+  std::string processes = "auto";
 
   void addTo(CLI::App &app);
-  /// Loads the plan and its weights.
+  /// Loads the plan and its weights, of one rank if ranks are processes.
   StatusOr<Session> open() const;
-  /// After the last run: writes what --profile asks for.
-  Status writeProfile(const Session &session) const;
+  /// After the last run and Context::gatherStatistics: writes what --profile
+  /// asks for.
+  Status writeProfile(const Context &context) const;
 };
 
 /// Errors (Usage) for a name that is no symbol of the model's inputs.

@@ -8,6 +8,7 @@
 #include "runtime/comm/mpi/MpiWorld.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 using namespace moe;
@@ -81,6 +82,33 @@ std::string MpiWorld::Blame::describe() const {
     return text + " (waiting too)";
   }
   return text;
+}
+
+void MpiWorld::findReasonOfSignal(const Status &why) {
+  if (why.code() != StatusCode::Interrupted &&
+      why.code() != StatusCode::Terminated)
+    return;
+  {
+    std::lock_guard lock(pollMutex);
+    findDead();
+  }
+  // Of ranks elsewhere nothing is known but whether they answer.
+  std::vector<int> missing;
+  {
+    std::lock_guard lock(waitingMutex);
+    for (const auto &[operation, ranks] : waiting)
+      std::copy_if(ranks.begin(), ranks.end(), std::back_inserter(missing),
+                   [&](int rank) {
+                     return stateOf(processes[rank], self) ==
+                            ProcessState::Unknown;
+                   });
+  }
+  if (missing.empty())
+    return;
+  Blame found = blame(missing);
+  if (found.fault == Fault::Silent)
+    failAll(Status(StatusCode::RankFailed,
+                   found.describe() + " when the launcher ended the job"));
 }
 
 MpiWorld::Blame MpiWorld::blame(const std::vector<int> &missing) {

@@ -216,11 +216,6 @@ StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::split(int color,
 }
 
 void MpiCommunicator::abort(const Status &why) {
-  // A launcher that ends a job because a rank has died sends the same signal
-  // as a user who has had enough.
-  bool isSignal = why.code() == StatusCode::Interrupted ||
-                  why.code() == StatusCode::Terminated;
-  if (isSignal)
-    group.family->world->findDead();
+  group.family->world->findReasonOfSignal(why);
   group.family->fail(abortError(group.nameOf(group.rank), why));
 }

@@ -42,6 +42,7 @@ public:
     return everyone->gatherPatiently(mine, all);
   }
   void abort(const Status &why) override {
+    world->findReasonOfSignal(why);
     std::string name = "rank " + std::to_string(rank());
     world->failAll(abortError(name, why));
     world->flush();

@@ -74,7 +74,7 @@ Status MpiWorld::meetAll() {
 
   self = ProcessId::ofThis();
   processes.resize(theSize);
-  isKnownDead.resize(theSize);
+  hasLeft.resize(theSize);
   MOE_RETURN_IF_ERROR(
       check(MPI_Allgather(&self, sizeof(self), MPI_BYTE, processes.data(),
                           sizeof(self), MPI_BYTE, MPI_COMM_WORLD)));
@@ -123,6 +123,11 @@ void MpiWorld::stopWatching() {
 }
 
 Status MpiWorld::finish() {
+  // Others may still be on their way here when this process is no more.
+  Notice goodbye;
+  goodbye.kind = NoticeKind::Goodbye;
+  tell(theSize, goodbye);
+  flush();
   stopWatching();
   port.close();
   // Open MPI removes its file and is loud about one that is not there.

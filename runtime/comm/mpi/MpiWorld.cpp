@@ -42,7 +42,10 @@ void MpiWorld::removeFamily(MpiFamily &family) {
 }
 
 void MpiWorld::tellAbort(uint32_t family, int numRanks, const Status &why) {
-  Notice notice = Notice::abort(family, why);
+  tell(numRanks, Notice::abort(family, why));
+}
+
+void MpiWorld::tell(int numRanks, const Notice &notice) {
   for (int to = 0; to < numRanks; ++to)
     if (to != theRank)
       port.post(to, notice);
@@ -123,23 +126,20 @@ void MpiWorld::lookAround() {
   if (Clock::now() < nextLook)
     return;
   nextLook = Clock::now() + kProcessPeriod;
-  findDeadLocked();
+  findDead();
 }
 
 void MpiWorld::findDead() {
-  std::lock_guard lock(pollMutex);
-  findDeadLocked();
-}
-
-void MpiWorld::findDeadLocked() {
   for (int rank = 0; rank < theSize; ++rank) {
-    if (rank == theRank || isKnownDead[rank] ||
+    if (rank == theRank || hasLeft[rank] ||
         stateOf(processes[rank], self) != ProcessState::Dead)
       continue;
-    isKnownDead[rank] = true;
     // It may have said why it ends; its messages are here already.
     for (int i = 0; i < 16; ++i)
       poll();
+    if (hasLeft[rank])
+      continue;
+    hasLeft[rank] = true;
     failAll(Status(StatusCode::RankFailed,
                    "rank " + std::to_string(rank) + " (process " +
                        std::to_string(processes[rank].number) + ") has died"));
@@ -154,6 +154,9 @@ void MpiWorld::handleNotice(int from, const Notice &notice) {
     return answer(from, notice);
   case NoticeKind::Answer:
     return takeAnswer(from, notice);
+  case NoticeKind::Goodbye:
+    hasLeft[from] = true;
+    return;
   }
 }
 

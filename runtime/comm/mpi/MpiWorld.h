@@ -73,8 +73,10 @@ public:
 
   /// Receives and sends notices and looks after the processes.
   void lookAround();
-  /// Looks whether a process has died, now.
-  void findDead();
+  /// To be called before this rank ends because of `why`. A launcher that ends
+  /// a job because a rank has died sends the same signal as a user who has had
+  /// enough: if a rank has, that is the error.
+  void findReasonOfSignal(const Status &why);
 
   /// What an operation waits for, until it says that it waits no more.
   void setWaiting(const void *operation, std::vector<int> missing);
@@ -107,12 +109,13 @@ private:
   void stopWatching();
   void watch();
   void wakeWatcher();
+  void tell(int numRanks, const Notice &notice);
   void handleNotice(int from, const Notice &notice);
   void takeAbort(const Notice &notice);
   void takeAnswer(int from, const Notice &notice);
   void answer(int to, const Notice &question);
   void poll();
-  void findDeadLocked();
+  void findDead();
   std::map<int, Answer> askAll(const std::vector<int> &ranks);
 
   const ProcessOptions options;
@@ -127,7 +130,8 @@ private:
   // One thread at a time polls.
   std::mutex pollMutex;
   NoticePort port;
-  std::vector<bool> isKnownDead;
+  /// Ranks that have died, or are about to end because all is done.
+  std::vector<bool> hasLeft;
   std::chrono::steady_clock::time_point nextLook;
 
   std::mutex familiesMutex;

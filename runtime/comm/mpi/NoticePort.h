@@ -26,7 +26,7 @@
 
 namespace moe::mpi {
 
-enum class NoticeKind : uint32_t { Abort, Question, Answer };
+enum class NoticeKind : uint32_t { Abort, Question, Answer, Goodbye };
 
 /// Ends all families.
 constexpr uint32_t kAllFamilies = UINT32_MAX;

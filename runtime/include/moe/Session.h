@@ -97,13 +97,11 @@ public:
   /// of another version), Unsupported (a kernel that this runtime lacks).
   static StatusOr<std::shared_ptr<Model>> load(const std::string &path,
                                                const LoadOptions &options = {});
-  explicit Model(std::shared_ptr<Executable> executable, uint64_t planHash = 0);
+  explicit Model(std::shared_ptr<Executable> executable);
   ~Model();
 
   int numRanks() const;
   int numSteps() const;
-  /// Identifies the plan; 0 for one that is not from a file.
-  uint64_t planHash() const { return thePlanHash; }
   /// File name of the model that the plan was compiled from.
   const std::string &name() const;
   std::span<const PortInfo> inputs() const { return theInputs; }
@@ -128,7 +126,6 @@ public:
 
 private:
   std::shared_ptr<Executable> theExecutable;
-  uint64_t thePlanHash;
   std::vector<PortInfo> theInputs, theOutputs;
   std::vector<SymbolBound> theSymbols;
 };
