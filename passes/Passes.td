@@ -169,7 +169,9 @@ def ChooseParallelismPass : Moe_ModulePass<"moe-choose-parallelism"> {
     Sets `moe.mesh` and `moe.node_size` on the module and `moe.form` on each
     moe.experts. `mesh` gives degrees ("dp=2,tp=2"), those that it leaves open
     follow from `ranks`. `layer-form` forces the form of layers, counted from 0
-    ("3:slice=2+hierarchical,*:coordinated").
+    ("3:slice=2+hierarchical,*:coordinated"). What nobody gives, the cost model
+    chooses for the machines that `cluster` describes: the mesh whose decode and
+    prefill take least time in `memory` bytes per rank.
   }];
   let options = [
     Option<"ranks", "ranks", "int64_t", "0",
@@ -182,6 +184,10 @@ def ChooseParallelismPass : Moe_ModulePass<"moe-choose-parallelism"> {
            "ranks on a node (0: there is one node)">,
     Option<"reduceExact", "reduce-exact", "bool", "false",
            "never split an expert's sums over ranks">,
+    Option<"cluster", "cluster", "std::string", "",
+           "file that describes the machines">,
+    Option<"memory", "memory", "int64_t", "0",
+           "bytes that a rank may use (0: what the cluster says, or any)">,
   ];
 }
 

@@ -9,6 +9,7 @@
 #include "passes/Pipelines.h"
 
 #include "passes/Passes.h"
+#include "passes/distribute/ChooseParallelism.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
@@ -78,7 +79,9 @@ void buildParallelismPipeline(OpPassManager &pm,
   choose.mesh = options.mesh;
   choose.layerForm = options.layerForm;
   choose.nodeSize = options.nodeSize;
-  pm.addPass(createChooseParallelismPass(choose));
+  choose.cluster = options.cluster;
+  choose.memory = options.memory;
+  pm.addPass(createChooseParallelismPass(choose, options.weighed));
 
   // What is known about the experts' loads says which belong apart.
   ReadLoadsPassOptions loads;

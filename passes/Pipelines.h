@@ -23,6 +23,10 @@ namespace mlir {
 class OpPassManager;
 } // namespace mlir
 
+namespace moe::solver {
+struct MeshSolution;
+} // namespace moe::solver
+
 namespace moe::pass {
 
 /// From an imported model to moe operations; ends with moe-verify-recognized.
@@ -37,6 +41,12 @@ struct DistributeOptions {
   std::string mesh, layerForm;
   /// Ranks on a node; 0: there is one node.
   int64_t nodeSize = 0;
+  /// File that describes the machines, or empty; bytes that a rank may use, or
+  /// 0.
+  std::string cluster;
+  int64_t memory = 0;
+  /// Where to put the meshes that were weighed, or null.
+  solver::MeshSolution *weighed = nullptr;
   /// A file of moe-run --profile, or empty; and how many experts beyond its
   /// share a rank may hold then.
   std::string profile;

@@ -13,8 +13,6 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
-#include <thread>
-#include <unistd.h>
 #include <utility>
 
 using namespace moe;
@@ -42,39 +40,26 @@ Status Cluster::checkRanks(int64_t numRanks) const {
 }
 
 //===----------------------------------------------------------------------===//
-// This machine
+// A machine that nobody described
 //===----------------------------------------------------------------------===//
 
-/// Bytes, or `orElse` where the system does not say.
-static double systemBytes(int name, double orElse) {
-  long value = sysconf(name);
-  return value > 0 ? static_cast<double>(value) : orElse;
-}
-
+// Nothing here depends on this machine, so that neither do plans.
 Cluster cost::defaultCluster() {
   Cluster cluster;
-  double cores = std::max(1u, std::thread::hardware_concurrency());
   Device &device = cluster.device;
-  device.memoryBytes = systemBytes(_SC_PHYS_PAGES, 1 << 20) *
-                       systemBytes(_SC_PAGE_SIZE, 4096) / cores;
-  // A core of a server of these years; measured ones replace them.
   device.memoryBandwidth = 20e9;
   device.peakFlops = 100e9;
-  device.caches = {{systemBytes(_SC_LEVEL2_CACHE_SIZE, 1 << 20), 100e9},
-                   {systemBytes(_SC_LEVEL3_CACHE_SIZE, 16 << 20), 60e9}};
-  if (device.caches[1].bytes <= device.caches[0].bytes)
-    device.caches.pop_back();
+  device.caches = {{1e6, 100e9}, {16e6, 60e9}};
   device.stepOverhead = 50e-9;
   device.kernels = {{{100e-9, 0.7e-9},   // product
                      {200e-9, 2e-9},     // attention
-                     {100e-9, 0.4e-9},   // elementwise
-                     {100e-9, 0.5e-9},   // norm
-                     {100e-9, 2e-9},     // gate
-                     {100e-9, 0.1e-9}}}; // move
-  cluster.nodeMemoryBandwidth =
-      std::max(1.0, cores / 2) * device.memoryBandwidth;
-  cluster.insideNode = {1e-6, 8e9, 1e-6};
-  cluster.acrossNodes = {10e-6, 3e9, 5e-6};
+                     {100e-9, 0.2e-9},   // elementwise
+                     {100e-9, 0.3e-9},   // norm
+                     {100e-9, 4e-9},     // gate
+                     {50e-9, 0.03e-9}}}; // move
+  cluster.nodeMemoryBandwidth = 80e9;
+  cluster.insideNode = {0.5e-6, 8e9, 1e-6};
+  cluster.acrossNodes = {5e-6, 3e9, 10e-6};
   return cluster;
 }
 
@@ -171,7 +156,7 @@ static Status readDevice(const Section &section, Device &device) {
   MOE_RETURN_IF_ERROR(
       section.checkKeys({"memory_bytes", "memory_bandwidth", "peak_flops",
                          "caches", "step_overhead", "kernels"}));
-  MOE_RETURN_IF_ERROR(section.get("memory_bytes", device.memoryBytes, 1));
+  MOE_RETURN_IF_ERROR(section.get("memory_bytes", device.memoryBytes, 0));
   MOE_RETURN_IF_ERROR(
       section.get("memory_bandwidth", device.memoryBandwidth, 1));
   MOE_RETURN_IF_ERROR(section.get("peak_flops", device.peakFlops, 1));

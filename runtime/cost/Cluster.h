@@ -26,8 +26,9 @@
 //     }
 //   }
 //
-// Everything may be left out; what is missing is as on this machine, or a
-// careful guess. `moe-run calibrate` measures and writes such a file.
+// Everything may be left out; what is missing is that of a core of a server of
+// these years. `moe-run calibrate` measures this machine and writes such a
+// file.
 //
 //===----------------------------------------------------------------------===//
 
@@ -72,6 +73,7 @@ struct CacheLevel {
 
 /// Rates of one thread.
 struct Device {
+  /// 0: nobody knows.
   double memoryBytes = 0;
   double memoryBandwidth = 0;
   double peakFlops = 0;
@@ -109,8 +111,7 @@ struct Cluster {
   }
 };
 
-/// This machine with guesses for what only measurements tell: its cores are
-/// devices that share its memory.
+/// A node of cores that share its memory, with rates of these years.
 Cluster defaultCluster();
 
 /// Reads a description; what it leaves out stays as in defaultCluster().

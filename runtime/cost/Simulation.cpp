@@ -90,6 +90,8 @@ double Simulator::stateBytes(int sizeClass) const {
 }
 
 void Simulator::measureRanks(Simulation &result) {
+  for (int rank = 0; rank < sizes.mesh().numRanks; ++rank)
+    result.classes.push_back(work.classOf(rank));
   int64_t nodeSize = cluster.nodeSize(sizes.mesh().numRanks);
   double ranksOnNode =
       static_cast<double>(nodeSize ? nodeSize : sizes.mesh().numRanks);

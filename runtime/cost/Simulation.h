@@ -52,6 +52,8 @@ struct StepCost {
 struct Simulation {
   std::map<std::string, int64_t> shape;
   std::vector<RankCost> ranks;
+  /// By rank: its place in `ranks`.
+  std::vector<int> classes;
   std::vector<StepCost> steps;
   double seconds = 0;
 };

@@ -9,7 +9,9 @@
 
 #include "passes/solver/ParallelSpec.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -30,6 +32,11 @@ EXAMPLES:
     --layer-form='*:hierarchical,3:slice=2'
       forces how MoE layers run: rows travel inside nodes of 4 ranks first; the
       experts of layer 3 are sliced over 2 ranks each
+  moe-opt model.onnx --ranks=16 --cluster=cluster.json --memory=16G --report
+      says which mesh is best on these machines, and why others are not; no plan
+      is written without -o
+  moe-opt model.onnx --ranks=4096 --simulate --shape=batch=4096,seq=1
+      what each of 4096 ranks would do, without any of them
   moe-opt model.onnx -o model.moeplan --weights=reference
       the same for one rank; the plan refers to the model's weight files
   moe-opt model.onnx --emit=moe
@@ -91,6 +98,41 @@ CommandLine::CommandLine()
                    cl::desc("with --profile: experts beyond its share that a "
                             "rank may hold, as replicas of busy ones "
                             "(default 1)")),
+      cluster("cluster", cl::cat(category), cl::value_desc("file"),
+              cl::desc("the machines, as moe-run calibrate describes them; by "
+                       "default a node of equal cores")),
+      memory("memory", cl::cat(category), cl::value_desc("bytes"),
+             cl::desc("what a rank may use, as in 16G")),
+      report("report", cl::ValueOptional, cl::init(Report::None),
+             cl::cat(category),
+             cl::desc("say what each rank, layer and step needs, and which "
+                      "meshes were weighed:"),
+             cl::values(clEnumValN(Report::Text, "text", "tables"),
+                        clEnumValN(Report::Text, "", "the same"),
+                        clEnumValN(Report::Json, "json", "one JSON object"))),
+      simulate("simulate", cl::cat(category),
+               cl::desc("walk the plan without running it: bytes, memory, "
+                        "messages and predicted time of the ranks")),
+      shapes("shape", cl::cat(category), cl::value_desc("batch=n,..."),
+             cl::desc("sizes to predict; may be repeated (default: a decode "
+                      "step and a prefill)")),
+      capacityScope(
+          "capacity-scope", cl::init(CapacityScope::Batch), cl::cat(category),
+          cl::desc("whose tokens compete for places in an expert:"),
+          cl::values(clEnumValN(CapacityScope::Batch, "batch",
+                                "all of the batch, as on one device"),
+                     clEnumValN(CapacityScope::Rank, "rank",
+                                "those of a rank, as DeepSpeed does"))),
+      randomTokens("random-token-selection", cl::cat(category),
+                   cl::value_desc("seed"),
+                   cl::desc("chance decides which tokens a full expert "
+                            "drops")),
+      overlap("overlap", cl::init(Overlap::Auto), cl::cat(category),
+              cl::desc("exchanges on a stream of their own:"),
+              cl::values(
+                  clEnumValN(Overlap::Auto, "auto", "where chunks can overlap"),
+                  clEnumValN(Overlap::On, "on", "all"),
+                  clEnumValN(Overlap::Off, "off", "none"))),
       reduce("reduce", cl::init(Reduce::Any), cl::cat(category),
              cl::desc("how sums may be split over ranks:"),
              cl::values(clEnumValN(Reduce::Any, "any", "as is fastest"),
@@ -169,17 +211,66 @@ Status CommandLine::parseRanks(Options &options) const {
   return Status::ok();
 }
 
+/// Bytes as in 16G or 512M; nothing if it is no such number.
+static std::optional<int64_t> parseBytes(StringRef text) {
+  StringRef number = text.take_while([](char c) { return isDigit(c); });
+  StringRef unit = text.drop_front(number.size());
+  unit.consume_back("iB") || unit.consume_back("B");
+  int64_t value = 0;
+  size_t power =
+      unit.empty() ? 0 : StringRef("KMGT").find(toUpper(unit[0])) + 1;
+  if (number.getAsInteger(10, value) || unit.size() > 1 ||
+      (!unit.empty() && power == 0) || power > 4)
+    return std::nullopt;
+  int64_t bytes = 0;
+  if (MulOverflow(value, int64_t(1) << (10 * power), bytes))
+    return std::nullopt;
+  return bytes;
+}
+
+/// What is known about machines, and what to say about the plan.
+Status CommandLine::parseMachine(Options &options) const {
+  options.cluster = cluster;
+  if (memory.getNumOccurrences() != 0) {
+    std::optional<int64_t> bytes = parseBytes(memory);
+    if (!bytes || *bytes == 0)
+      return Status(StatusCode::Usage,
+                    "--memory: '" + memory +
+                        "' is not a number of bytes, as in 16G");
+    options.memory = *bytes;
+  }
+  options.report = report;
+  if (simulate && report != Report::None)
+    return Status(StatusCode::Usage,
+                  "--simulate: --report says the same and more");
+  if (simulate)
+    options.report = Report::Simulation;
+  options.shapes.assign(shapes.begin(), shapes.end());
+  if (!options.shapes.empty() && options.report == Report::None)
+    return Status(StatusCode::Usage, "--shape: needs --report or --simulate");
+  if (options.report != Report::None && options.emit != Emit::MoePlan)
+    return Status(StatusCode::Usage,
+                  "--report and --simulate need a whole plan, not --emit");
+  options.capacityPerRank = capacityScope == CapacityScope::Rank;
+  if (randomTokens.getNumOccurrences() != 0)
+    options.dropSeed = randomTokens;
+  options.overlap = overlap;
+  return Status::ok();
+}
+
 /// Whether the options suit a model, or MLIR.
 Status CommandLine::checkInput(const Options &options) const {
   if (options.isModel()) {
-    if (options.emit == Emit::MoePlan && options.output.empty())
+    if (options.emit == Emit::MoePlan && options.output.empty() &&
+        options.report == Report::None)
       return Status(StatusCode::Usage,
                     "-o: needs the name of the plan file to write");
     return Status::ok();
   }
   for (const cl::Option *option : std::initializer_list<const cl::Option *>{
            &ranks, &mesh, &layerForm, &nodeSize, &profile, &spareExperts,
-           &weights, &emit, &reduce})
+           &cluster, &memory, &report, &simulate, &capacityScope, &randomTokens,
+           &overlap, &weights, &emit, &reduce})
     if (option->getNumOccurrences() != 0)
       return Status(StatusCode::Usage, "--" + option->ArgStr.str() +
                                            ": needs a model (.onnx), not '" +
@@ -204,6 +295,7 @@ StatusOr<Options> CommandLine::parse(int argc, char **argv) {
   options.crashes = crashes;
   MOE_RETURN_IF_ERROR(parseWeights(options));
   MOE_RETURN_IF_ERROR(parseRanks(options));
+  MOE_RETURN_IF_ERROR(parseMachine(options));
   MOE_RETURN_IF_ERROR(checkInput(options));
   return options;
 }

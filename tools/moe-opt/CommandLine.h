@@ -14,7 +14,9 @@
 #include "llvm/Support/CommandLine.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace moe::tool {
 
@@ -22,6 +24,11 @@ namespace moe::tool {
 enum class Emit { Import, Moe, Distributed, Plan, MoePlan };
 enum class Weights { Embed, Reference, Synthetic };
 enum class Reduce { Any, Exact };
+/// What is said about the plan besides the plan.
+enum class Report { None, Simulation, Text, Json };
+
+enum class CapacityScope { Batch, Rank };
+enum class Overlap { Auto, On, Off };
 
 /// What the user asked for.
 struct Options {
@@ -36,6 +43,19 @@ struct Options {
   /// How often experts were chosen: a file, or empty.
   std::string profile;
   int64_t spareExperts = 1;
+  /// File that describes the machines, or empty; bytes that a rank may use, or
+  /// 0.
+  std::string cluster;
+  int64_t memory = 0;
+  Report report = Report::None;
+  /// Shapes for the report, as in batch=1,seq=1; empty: typical ones.
+  std::vector<std::string> shapes;
+  /// Capacities count the tokens of a rank.
+  bool capacityPerRank = false;
+  /// Chance decides who keeps a place in a full expert, by this seed.
+  std::optional<int64_t> dropSeed;
+  /// Which exchanges run on a stream of their own.
+  Overlap overlap = Overlap::Auto;
   Weights weights = Weights::Embed;
   uint64_t seed = 0;
   Reduce reduce = Reduce::Any;
@@ -61,6 +81,7 @@ public:
 private:
   Status parseWeights(Options &options) const;
   Status parseRanks(Options &options) const;
+  Status parseMachine(Options &options) const;
   Status checkInput(const Options &options) const;
 
   llvm::cl::OptionCategory category;
@@ -70,6 +91,13 @@ private:
   llvm::cl::opt<int64_t> ranks, nodeSize;
   llvm::cl::opt<std::string> profile;
   llvm::cl::opt<int64_t> spareExperts;
+  llvm::cl::opt<std::string> cluster, memory;
+  llvm::cl::opt<Report> report;
+  llvm::cl::opt<bool> simulate;
+  llvm::cl::list<std::string> shapes;
+  llvm::cl::opt<CapacityScope> capacityScope;
+  llvm::cl::opt<int64_t> randomTokens;
+  llvm::cl::opt<Overlap> overlap;
   llvm::cl::opt<Reduce> reduce;
   llvm::cl::opt<bool> remarks, verbose, allowLinkedData, crashes;
   llvm::cl::extrahelp examples;

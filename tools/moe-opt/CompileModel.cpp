@@ -13,9 +13,11 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "passes/Pipelines.h"
 #include "passes/emit/EmitPlan.h"
+#include "runtime/plan/Plan_generated.h"
 #include "runtime/support/File.h"
 #include "tools/moe-opt/CrashGuard.h"
 #include "tools/moe-opt/Diagnostics.h"
+#include "tools/moe-opt/PlanReport.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -50,6 +52,7 @@ private:
   Status runPasses(StringRef name, function_ref<void(OpPassManager &)> build,
                    StatusCode onFailure);
   Status writePlan();
+  Status writeReport();
   Status writeText();
 
   const Options &options;
@@ -58,6 +61,7 @@ private:
   MLIRContext context;
   DiagnosticPrinter diagnostics;
   OwningOpRef<ModuleOp> module;
+  solver::MeshSolution weighed;
 };
 } // namespace
 
@@ -131,6 +135,17 @@ Status Compilation::writePlan() {
   return status;
 }
 
+Status Compilation::writeReport() {
+  MOE_ASSIGN_OR_RETURN(plan::ProgramT program, pass::exportProgram(*module));
+  program.model = llvm::sys::path::filename(options.input).str();
+  MOE_ASSIGN_OR_RETURN(PlanReport report,
+                       makeReport(program, weighed, options));
+  llvm::outs() << (options.report == Report::Json   ? reportJson(report)
+                   : options.report == Report::Text ? reportText(report)
+                                                    : simulationText(report));
+  return Status::ok();
+}
+
 Status Compilation::writeText() {
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -164,6 +179,11 @@ Status Compilation::run() {
   distribute.mesh = options.mesh;
   distribute.layerForm = options.layerForm;
   distribute.nodeSize = options.nodeSize;
+  distribute.cluster = options.cluster;
+  distribute.memory = options.memory;
+  distribute.weighed = &weighed;
+  distribute.capacityPerRank = options.capacityPerRank;
+  distribute.dropSeed = options.dropSeed;
   distribute.profile = options.profile;
   distribute.spareExperts = options.spareExperts;
   MOE_RETURN_IF_ERROR(runPasses(
@@ -179,10 +199,21 @@ Status Compilation::run() {
   if (options.emit == Emit::Distributed)
     return writeText();
   MOE_RETURN_IF_ERROR(runPasses(
-      "lowering", [](OpPassManager &pm) { pass::buildLowerPipeline(pm); },
+      "lowering",
+      [&](OpPassManager &pm) {
+        pass::LowerOptions lower;
+        lower.overlap = options.overlap == Overlap::Auto ? "auto"
+                        : options.overlap == Overlap::On ? "on"
+                                                         : "off";
+        pass::buildLowerPipeline(pm, lower);
+      },
       StatusCode::Internal));
   if (options.emit == Emit::Plan)
     return writeText();
+  if (options.report != Report::None)
+    MOE_RETURN_IF_ERROR(stage("report", [&] { return writeReport(); }));
+  if (options.output.empty())
+    return Status::ok();
   return stage("writing", [&] { return writePlan(); });
 }
 

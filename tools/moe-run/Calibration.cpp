@@ -25,6 +25,7 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <unistd.h>
 
 using namespace moe;
 using namespace moe::cost;
@@ -57,6 +58,8 @@ public:
       MOE_RETURN_IF_ERROR((this->*part)());
     }
     cluster.devicesPerNode = numCores;
+    device.memoryBytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
+                         static_cast<double>(sysconf(_SC_PAGE_SIZE)) / numCores;
     return cluster;
   }
 
@@ -119,7 +122,8 @@ Status Calibrator::products() {
 
 Status Calibrator::bandwidths() {
   MOE_ASSIGN_OR_RETURN(device.memoryBandwidth, readRate(kMemoryBytes, 0.3));
-  double first = device.caches.empty() ? 1 << 20 : device.caches[0].bytes;
+  long known = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  double first = known > 0 ? static_cast<double>(known) : 1 << 20;
   device.caches.clear();
   std::vector<double> sizes = {0.75 * first};
   for (double size = 4 << 20; size < kMemoryBytes; size *= 2)

@@ -1,7 +1,7 @@
 // RUN: moe-opt %s --moe-choose-parallelism=ranks=4 | FileCheck %s --check-prefix=PLAIN
 // RUN: moe-opt %s --moe-choose-parallelism='mesh=dp=2,tp=2 ranks=8 node-size=4 layer-form=1:slice=2+hierarchical,*:coordinated+chunks=2' \
 // RUN:   | FileCheck %s
-// RUN: moe-opt %s --moe-choose-parallelism='mesh=tp=2 layer-form=1:slice' \
+// RUN: moe-opt %s --moe-choose-parallelism='mesh=ep=2 layer-form=1:slice' \
 // RUN:   --remarks-filter=moe-choose-parallelism 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // PLAIN: moe.mesh = #moe.mesh<dp = 1, ep = 4, tp = 1>
@@ -11,7 +11,7 @@
 // CHECK: moe.mesh = #moe.mesh<dp = 2, ep = 2, tp = 2>
 // CHECK-SAME: moe.node_size = 4 : i64
 
-// REMARK: a mesh of dp = 1, ep = 1, tp = 2
+// REMARK: a mesh of dp = 1, ep = 2, tp = 1
 // REMARK: runs as the user said: slice
 
 // CHECK-LABEL: @pyramid
