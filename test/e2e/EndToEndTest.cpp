@@ -5,15 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Compiles every model below test/models/<set> for a number of ranks, runs all
-// its reference inputs, and checks
+// Compiles every model below test/models/<set> for a number of ranks, with more
+// options of moe-opt where they are given, runs all its reference inputs, and
+// checks
 //
 //   * that moe-inspect lists exactly the MoE layers of check.json,
 //   * that moe-run reproduces the expected outputs,
 //   * that the work is spread: no rank holds more than its share of the expert
 //     weights, and all ranks together compute at most tokens * k expert rows.
 //
-// usage: MoeEndToEndTest --set=NAME --ranks=N [GoogleTest options]
+// usage: EndToEndTest --set=NAME,.. --ranks=N [--opt=OPTION]..
+//                     [GoogleTest options]
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,6 +26,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <sstream>
 
 namespace fs = std::filesystem;
 using namespace moe::test;
@@ -31,8 +34,9 @@ using nlohmann::json;
 
 namespace {
 
-std::string theSet = "deepspeed";
+std::string theSets = "deepspeed";
 int theRanks = 1;
+std::vector<std::string> theOptions;
 
 std::vector<fs::path> modelFolders(const std::string &set) {
   std::vector<fs::path> folders;
@@ -65,10 +69,10 @@ public:
     if (fs::exists(folder / "check.json"))
       spec = json::parse(readFile(folder / "check.json"));
     std::string plan = scratch.path / "model.moeplan";
-    Outcome compiled = runTool("moe-opt",
-                               {folder / "model.onnx", "-o", plan,
-                                "--ranks=" + std::to_string(theRanks)},
-                               scratch.path);
+    std::vector<std::string> args = {folder / "model.onnx", "-o", plan,
+                                     "--ranks=" + std::to_string(theRanks)};
+    args.insert(args.end(), theOptions.begin(), theOptions.end());
+    Outcome compiled = runTool("moe-opt", args, scratch.path);
     if (spec.value("refused", false)) {
       EXPECT_TRUE(compiled.exitCode == 3 || compiled.exitCode == 4)
           << "exit code " << compiled.exitCode;
@@ -149,26 +153,34 @@ private:
 
 } // namespace
 
+static void registerSet(const std::string &set) {
+  for (const fs::path &folder : modelFolders(set)) {
+    std::string name = folder.filename();
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return !isalnum(c); }, '_');
+    testing::RegisterTest(set.c_str(), name.c_str(), nullptr, nullptr, __FILE__,
+                          __LINE__, [folder] { return new ModelTest(folder); });
+  }
+}
+
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
   for (int i = 1; i < argc; ++i) {
     std::string arg = argv[i];
     if (arg.starts_with("--set="))
-      theSet = arg.substr(6);
+      theSets = arg.substr(6);
     else if (arg.starts_with("--ranks="))
       theRanks = std::atoi(arg.c_str() + 8);
+    else if (arg.starts_with("--opt="))
+      theOptions.push_back(arg.substr(6));
     else {
-      fprintf(stderr, "usage: %s --set=NAME --ranks=N\n", argv[0]);
+      fprintf(stderr, "usage: %s --set=NAME,.. --ranks=N [--opt=OPTION]..\n",
+              argv[0]);
       return 2;
     }
   }
-  for (const fs::path &folder : modelFolders(theSet)) {
-    std::string name = folder.filename();
-    std::replace_if(
-        name.begin(), name.end(), [](char c) { return !isalnum(c); }, '_');
-    testing::RegisterTest(theSet.c_str(), name.c_str(), nullptr, nullptr,
-                          __FILE__, __LINE__,
-                          [folder] { return new ModelTest(folder); });
-  }
+  std::stringstream sets(theSets);
+  for (std::string set; std::getline(sets, set, ',');)
+    registerSet(set);
   return RUN_ALL_TESTS();
 }

@@ -12,11 +12,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Tools.h"
+#include "PlanTest.h"
 
-#include "runtime/io/Npz.h"
-
-#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include <cmath>
@@ -29,78 +26,7 @@ using nlohmann::json;
 
 namespace {
 
-const fs::path kModels = MOE_MODELS_DIR "/prmoe";
-
-class PromisesTest : public testing::Test {
-protected:
-  /// Compiles a model of test/models/prmoe; returns the path of the plan.
-  std::string compile(const std::string &model, int ranks,
-                      std::vector<std::string> more = {}) {
-    std::string plan = scratch.path / (model + std::to_string(ranks) +
-                                       std::to_string(numPlans++) + ".moeplan");
-    std::vector<std::string> args = {kModels / model / "model.onnx", "-o", plan,
-                                     "--ranks=" + std::to_string(ranks)};
-    args.insert(args.end(), more.begin(), more.end());
-    Outcome outcome = runTool("moe-opt", args, scratch.path);
-    EXPECT_EQ(outcome.exitCode, 0) << outcome.errors;
-    return plan;
-  }
-
-  /// Runs a plan; returns all outputs by name.
-  std::map<std::string, moe::HostTensor>
-  run(const std::string &plan, const std::string &inputs, int threads,
-      const std::vector<std::string> &more = {}) {
-    std::string outputs = scratch.path / "outputs.npz";
-    std::vector<std::string> args = {plan,
-                                     "--inputs",
-                                     inputs,
-                                     "--outputs",
-                                     outputs,
-                                     "--threads",
-                                     std::to_string(threads)};
-    args.insert(args.end(), more.begin(), more.end());
-    Outcome outcome = runTool("moe-run", args, scratch.path);
-    EXPECT_EQ(outcome.exitCode, 0) << outcome.errors;
-    std::map<std::string, moe::HostTensor> tensors;
-    auto read = moe::readNpz(outputs);
-    EXPECT_TRUE(read.isOk()) << read.status().message();
-    if (read.isOk())
-      for (moe::HostTensor &tensor : *read)
-        tensors.emplace(tensor.name(), std::move(tensor));
-    return tensors;
-  }
-
-  ScratchFolder scratch;
-  int numPlans = 0;
-};
-
-using Tensors = std::map<std::string, moe::HostTensor>;
-
-/// Rows [begin, begin + count) of the first dimension.
-moe::HostTensor rowsOf(const moe::HostTensor &tensor, int64_t begin,
-                       int64_t count) {
-  std::vector<int64_t> dims = tensor.dims();
-  size_t rowBytes = tensor.bytes().size() / dims[0];
-  dims[0] = count;
-  moe::HostTensor rows =
-      *moe::HostTensor::create(tensor.name(), tensor.dtype(), dims);
-  memcpy(rows.bytes().data(), tensor.bytes().data() + begin * rowBytes,
-         count * rowBytes);
-  return rows;
-}
-
-void expectSameBits(const Tensors &found, const Tensors &expected) {
-  ASSERT_EQ(found.size(), expected.size());
-  for (const auto &[name, tensor] : expected) {
-    auto other = found.find(name);
-    ASSERT_NE(other, found.end()) << name;
-    ASSERT_EQ(other->second.dims(), tensor.dims()) << name;
-    EXPECT_EQ(memcmp(other->second.bytes().data(), tensor.bytes().data(),
-                     tensor.bytes().size()),
-              0)
-        << name;
-  }
-}
+class PromisesTest : public PlanTest {};
 
 TEST_F(PromisesTest, SameBitsOverRanksAndThreads) {
   // Prefill of a ragged batch, decode, and a chunk.
