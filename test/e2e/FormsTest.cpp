@@ -119,6 +119,46 @@ TEST_F(FormsTest, TensorSlicesShareTheWeights) {
   EXPECT_LE(most(two, "weight_bytes"), most(one, "weight_bytes") * 55 / 100);
 }
 
+TEST_F(FormsTest, CapacityOfARankCountsItsOwnRows) {
+  std::string path = kModels / "prmoe-lm-dropping" / "inputs_3.npz";
+  auto batch = moe::readNpz(path);
+  ASSERT_TRUE(batch.isOk()) << batch.status().message();
+  int64_t rows = batch->front().dims()[0];
+  ASSERT_GE(rows, 2);
+  Tensors together = run(
+      compile("prmoe-lm-dropping", 2, {"--capacity-scope=rank", "--mesh=ep=2"}),
+      path, 2);
+  std::string plan = compile("prmoe-lm-dropping", 1);
+  // What rank r of 2 has is what one device makes of those rows alone.
+  for (int64_t r = 0; r < 2; ++r) {
+    int64_t begin = r * rows / 2, count = (r + 1) * rows / 2 - begin;
+    std::vector<moe::HostTensor> own;
+    for (const moe::HostTensor &tensor : *batch)
+      own.push_back(rowsOf(tensor, begin, count));
+    std::string inputs = scratch.path / "own.npz";
+    ASSERT_TRUE(moe::writeNpz(inputs, own).isOk());
+    Tensors expected;
+    for (const auto &[name, tensor] : together)
+      expected.emplace(name, rowsOf(tensor, begin, count));
+    expectSameBits(run(plan, inputs, 1), expected);
+  }
+}
+
+TEST_F(FormsTest, ChanceDropsTheSameTokensOnAnyMesh) {
+  std::string inputs = kModels / "prmoe-lm-dropping" / "inputs_3.npz";
+  auto compiled = [&](int ranks, const std::string &seed) {
+    return compile("prmoe-lm-dropping", ranks,
+                   {"--random-token-selection=" + seed, "--reduce=exact"});
+  };
+  Tensors seven = run(compiled(1, "7"), inputs, 1);
+  for (int ranks : {2, 3, 4})
+    expectSameBits(run(compiled(ranks, "7"), inputs, 2), seven);
+  // Another seed drops others.
+  Tensors eight = run(compiled(1, "8"), inputs, 1);
+  const moe::HostTensor &a = seven.at("logits"), &b = eight.at("logits");
+  EXPECT_NE(memcmp(a.bytes().data(), b.bytes().data(), a.bytes().size()), 0);
+}
+
 // Enough tokens that every rank has rows for every expert. Messages of one
 // layer, by hand: counts there, rows there, rows back.
 TEST_F(FormsTest, MessagesAreThoseOfTheForm) {
