@@ -22,7 +22,7 @@ namespace moe::interp {
 
 Grid Grid::of(func::FuncOp function, int64_t numRanks) {
   auto module = function->getParentOfType<ModuleOp>();
-  auto mesh = module ? module->getAttrOfType<MeshAttr>("moe.mesh") : MeshAttr();
+  auto mesh = module ? module->getAttrOfType<MeshAttr>(kMesh) : MeshAttr();
   int64_t meshRanks = mesh ? mesh.getDp() * mesh.getEp() * mesh.getTp() : 1;
   if (numRanks == 0)
     numRanks = meshRanks;

@@ -1,5 +1,4 @@
-//===- HostTensor.h - Tensors with values, for folding and testing *- C++
-//-*-===//
+//===- HostTensor.h - Tensors with values, to fold and to test --*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Inference.h - Checks while a type is inferred -------------*- C++
-//-*-===//
+//===- Inference.h - Checks while a type is inferred ------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

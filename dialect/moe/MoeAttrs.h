@@ -1,5 +1,4 @@
-//===- MoeAttrs.h - Enums and attributes of the moe dialect ------*- C++
-//-*-===//
+//===- MoeAttrs.h - Enums and attributes of the moe dialect -----*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

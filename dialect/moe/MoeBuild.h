@@ -1,5 +1,4 @@
-//===- MoeBuild.h - Operations whose constraints may fail --------*- C++
-//-*-===//
+//===- MoeBuild.h - Operations whose constraints may fail -------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

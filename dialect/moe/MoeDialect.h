@@ -1,5 +1,4 @@
-//===- MoeDialect.h - The moe dialect ----------------------------*- C++
-//-*-===//
+//===- MoeDialect.h - The moe dialect ---------------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -20,6 +19,10 @@
 
 namespace moe::dialect {
 
+/// #moe.mesh on a module: the ranks that it is compiled for.
+inline constexpr llvm::StringLiteral kMesh = "moe.mesh";
+/// Integer on a module: ranks of a node; absent if there is one node.
+inline constexpr llvm::StringLiteral kNodeSize = "moe.node_size";
 /// Dictionary on a function: local symbol -> the expression that ranks divide.
 inline constexpr llvm::StringLiteral kLocalSymbols = "moe.local_symbols";
 /// Dictionary on a function: local symbol -> the group of ranks that divides,

@@ -30,6 +30,20 @@ def Moe_Dialect : Dialect {
     array `moe.constraints` of `[lhs, rhs, what]` says which expressions over
     input symbols a run must find equal, and what relies on it.
 
+    **Ranks.** `moe.mesh` of the module says how many ranks there are, and
+    `moe.node_size` how many of them are on a node. Rank (o, t) has number o * tp
+    + t: o counts the dp * ep owners of rows, t the slices of tensors. The
+    dictionary `moe.symbol_groups` of a function says which group of ranks
+    divides a local symbol: `rows` (ranks of equal t; the default), `tp` (of
+    equal o) or `world`. A whole may hold local symbols of another group. An
+    operation whose `moe.guard` is zero is skipped; one with `moe.stream` 1 runs
+    beside those of stream 0.
+    * A1: `moe.mesh` is a #moe.mesh, A2: `moe.node_size` is a positive i64, A3:
+      `moe.local_symbols` and `moe.data_symbols` hold expressions, A4:
+      `moe.symbol_groups` gives groups to local symbols, A5: `moe.guard` is a
+      #moe.dims of one expression, in which no local or data symbol stands, A6:
+      `moe.stream` is an i64, 0 or 1.
+
     **Broadcasting.** Elementwise operations and matmul broadcast as ONNX and
     numpy do: dimensions are aligned at the right, 1 stretches. Two different
     expressions never broadcast.
@@ -44,6 +58,7 @@ def Moe_Dialect : Dialect {
   let useDefaultAttributePrinterParser = 1;
   let dependentDialects = ["::mlir::func::FuncDialect"];
   let hasConstantMaterializer = 1;
+  let hasOperationAttrVerify = 1;
   let extraClassDeclaration = "void registerAttributes();";
 }
 

@@ -1,5 +1,4 @@
-//===- MoeOps.h - Operations of the moe dialect ------------------*- C++
-//-*-===//
+//===- MoeOps.h - Operations of the moe dialect -----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -325,7 +325,9 @@ def Moe_GatherOp : Moe_InferredOp<"gather"> {
     holds this rank's part of the axis, as moe.shard gives it; indices count in
     the whole, and those of other ranks' parts give zeros.
     * C1: 0 <= batch_dims <= axis < rank of data, and batch_dims <= rank of
-      indices, C2: the indices are integers, C3: the batch dimensions are equal.
+      indices, C2: the indices are integers, C3: the batch dimensions are equal,
+      C4: part stands in the function's moe.local_symbols and divides the axis
+      of data.
   }];
   let arguments = (ins T:$data, T:$indices, I64Attr:$axis,
     DefaultValuedAttr<I64Attr, "0">:$batch_dims, OptionalAttr<StrAttr>:$part);
@@ -333,6 +335,7 @@ def Moe_GatherOp : Moe_InferredOp<"gather"> {
   let assemblyFormat = [{
     $data `,` $indices attr-dict `:` functional-type(operands, results)
   }];
+  let hasVerifier = 1;
   let hasFolder = 1;
 }
 def Moe_GatherNdOp : Moe_InferredOp<"gather_nd"> {
@@ -558,9 +561,10 @@ def Moe_AttentionOp : Moe_InferredOp<"attention", [AttrSizedOperandSegments]> {
     added to the denominator. A row in which everything is hidden by minus
     infinity is zero.
     * C1: q, k and v are floats of one type and rank 4, C2: B, T, D and KV
-      agree, C3: KV divides H, both constants, C4: the mask is i1 or floats and
-      broadcasts to `[B, H, S, T]`, C5: sink is floats `[H]`, C6: lengths is i64
-      `[B]`, C7: window and softcap are not negative.
+      agree, C3: KV divides H for all values of symbols and is not the constant
+      0, C4: the mask is i1 or floats and broadcasts to `[B, H, S, T]`, C5: sink
+      is floats `[H]`, C6: lengths is i64 `[B]`, C7: window and softcap are not
+      negative.
   }];
   let arguments = (ins T:$q, T:$k, T:$v, Optional<T>:$mask, Optional<T>:$sink,
     Optional<T>:$lengths,
@@ -685,14 +689,15 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     b1 `[E, F]`, w2 `[E, I, N]`, b2 `[E, N]`, w3 `[E, M, I]`, b3 `[E, I]`.
     With `placement` and counts `[L]`, L the largest number of experts on one
     rank, rows and counts are those of the experts that this rank holds, in its
-    order. Counts `[E]` are of all experts: rows are not exchanged (yet). Of a
-    sliced expert the rank computes with its part of I and gives a partial sum,
-    with b2 on slice 0; parts are counted in units of 16. Gating is none, split
-    or interleaved then.
+    order; counts that moe.all_to_all gives always are. Other counts `[E]` are of
+    all experts: rows are not exchanged (yet). Of a sliced expert the rank
+    computes with its part of I and gives a partial sum, with b2 on slice 0;
+    parts are counted in units of 16.
     * C1: rows is `[R, M]`, counts i32 of rank 1, C2: w1 and w2 are as above, E
       a constant, C3: w3 is there if gating is split, and only then, and as
       above, C4: the biases are as above, C5: counts is `[E]`, or `[L]` with
-      placement, C6: swiglu is gated, C7: all floats have one type.
+      placement, C6: swiglu is gated, C7: all floats have one type, C8: with
+      slices, gating is not concatenated.
   }];
   let arguments = (ins T:$rows, T:$counts, T:$w1, Optional<T>:$b1, T:$w2,
     Optional<T>:$b2,
@@ -792,7 +797,10 @@ def Moe_AllToAllOp : Moe_PureOp<"all_to_all"> {
 
     moe.all_to_all_back returns rows to where they came from.
     * C1: rows has rank 2, counts is i32 `[E]`, E the experts of the placement,
-      C2: the results are as above.
+      C2: the results are as above, C3: node_size divides the ranks if a form is
+      hierarchical, and is 0 if none is, C4: with small_form there are tokens,
+      one expression, and small_tokens > 0, and neither without it, C5: with two
+      forms none is replicated.
   }];
   let arguments = (ins T:$rows, T:$counts, Moe_PlacementAttr:$placement,
     DefaultValuedAttr<Moe_ExchangeFormAttr, "ExchangeForm::Flat">:$form,
@@ -814,7 +822,7 @@ def Moe_AllToAllBackOp : Moe_PureOp<"all_to_all_back"> {
     in f32. Placement and forms are those of the way there; replicated gives all
     rows to all ranks.
     * C1: rows has rank 2, route is i32 `[numRanks, E]`, counts i32 `[E]`, C2:
-      the result is as above.
+      the result is as above, C3 to C5: as moe.all_to_all.
   }];
   let arguments = (ins T:$rows, T:$route, T:$counts,
     Moe_PlacementAttr:$placement,

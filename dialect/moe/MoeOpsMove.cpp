@@ -66,6 +66,22 @@ static FailureOr<int64_t> inferTupleSize(const Inference &check,
   return *size;
 }
 
+LogicalResult GatherOp::verify() {
+  if (!getPart())
+    return success();
+  Inference check(*this);
+  // C4: part stands in moe.local_symbols and divides the axis of data.
+  if (!lookUpSymbol(*this, kLocalSymbols, *getPart()))
+    return check.error("has part '" + *getPart() +
+                       "', which is not in the function's moe.local_symbols");
+  DimExpr size = getDim(getData(), getAxis());
+  return check.expect(
+      DimExpr::divideExactly(size, DimExpr::symbol(getPart()->str()))
+          .has_value(),
+      "has data of " + size.toString() + " entries, which is no part as '" +
+          *getPart() + "' is");
+}
+
 LogicalResult GatherNdOp::inferReturnTypes(MLIRContext *context,
                                            std::optional<Location> location,
                                            Adaptor adaptor,

@@ -1,5 +1,4 @@
-//===- MoeTypes.h - Tensor types with symbolic dimensions --------*- C++
-//-*-===//
+//===- MoeTypes.h - Tensor types with symbolic dimensions -------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

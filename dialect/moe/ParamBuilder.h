@@ -1,5 +1,4 @@
-//===- ParamBuilder.h - Expressions of weights -------------------*- C++
-//-*-===//
+//===- ParamBuilder.h - Expressions of weights ------------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

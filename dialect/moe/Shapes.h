@@ -1,5 +1,4 @@
-//===- Shapes.h - Arithmetic of constant shapes ------------------*- C++
-//-*-===//
+//===- Shapes.h - Arithmetic of constant shapes -----------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

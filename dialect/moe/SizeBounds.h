@@ -1,5 +1,4 @@
-//===- SizeBounds.h - The largest value of a size ----------------*- C++
-//-*-===//
+//===- SizeBounds.h - The largest value of a size ---------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

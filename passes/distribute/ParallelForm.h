@@ -20,14 +20,14 @@
 #ifndef MOE_PASSES_DISTRIBUTE_PARALLELFORM_H
 #define MOE_PASSES_DISTRIBUTE_PARALLELFORM_H
 
+#include "dialect/moe/MoeDialect.h"
 #include "passes/solver/ParallelSpec.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 
 namespace moe::pass {
 
-/// Integer on a module: ranks of a node; absent if there is one node.
-inline constexpr llvm::StringLiteral kNodeSize = "moe.node_size";
+using dialect::kNodeSize;
 /// Dictionary on moe.experts: the form of its layer.
 inline constexpr llvm::StringLiteral kForm = "moe.form";
 

@@ -42,8 +42,7 @@
 
 namespace moe::pass {
 
-/// Attribute of the module: the #moe.mesh that it is compiled for.
-inline constexpr llvm::StringLiteral kMesh = "moe.mesh";
+using dialect::kMesh;
 
 /// What ranks divide: `symbol` stands for a rank's part of `whole`, or where
 /// `outer` is divided first, for its part of what it has of that.

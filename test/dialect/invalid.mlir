@@ -578,6 +578,27 @@ func.func @gather_c3(%a: tensor<2x3xf32>, %b: tensor<3x5xi64>) {
 
 // -----
 
+func.func @gather_c4(%a: tensor<?x4xf32, #moe.dims<vocab.local, 4>>,
+                     %b: tensor<3xi64>) {
+  // expected-error @+1 {{has part 'vocab.local', which is not in the function's moe.local_symbols}}
+  %0 = moe.gather %a, %b {axis = 0 : i64, part = "vocab.local"}
+      : (tensor<?x4xf32, #moe.dims<vocab.local, 4>>, tensor<3xi64>)
+      -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+func.func @gather_c4_whole(%a: tensor<9x4xf32>, %b: tensor<3xi64>)
+    attributes {moe.local_symbols = {"vocab.local" = "9"}} {
+  // expected-error @+1 {{has data of 9 entries, which is no part as 'vocab.local' is}}
+  %0 = moe.gather %a, %b {axis = 0 : i64, part = "vocab.local"}
+      : (tensor<9x4xf32>, tensor<3xi64>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
 func.func @gather_nd_c1(%a: tensor<2x3xf32>, %b: tensor<2x3xi64>) {
   // expected-error @+2 {{has 2 batch dimensions of [2, 3] and [2, 3]}}
   // expected-error @+1 {{failed to infer returned types}}

@@ -1,7 +1,6 @@
 // RUN: not moe-opt %s --moe-interpret="function=mingled dims=a:2" 2>&1 | FileCheck %s --check-prefix=MINGLED
 // RUN: not moe-opt %s --moe-interpret="function=uneven dims=a:2" 2>&1 | FileCheck %s --check-prefix=UNEVEN
 // RUN: not moe-opt %s --moe-interpret="function=circular" 2>&1 | FileCheck %s --check-prefix=CIRCULAR
-// RUN: not moe-opt %s --moe-interpret="function=guard dims=a:2" 2>&1 | FileCheck %s --check-prefix=GUARD
 // RUN: not moe-opt %s --moe-interpret="function=replicated dims=a:4" 2>&1 | FileCheck %s --check-prefix=REPLICATED
 // RUN: not moe-opt %s --moe-interpret="before=kept after=partial dims=a:4" 2>&1 | FileCheck %s --check-prefix=PARTIAL
 // RUN: not moe-opt %s --moe-interpret="function=replicated ranks=8 dims=a:4" 2>&1 | FileCheck %s --check-prefix=PLACED
@@ -25,13 +24,6 @@ func.func @uneven(%x: tensor<?xf32, #moe.dims<1 + a.local>>) attributes {
 // CIRCULAR: error: has local symbols that are parts of each other, 'a.local' among them
 func.func @circular() attributes {
     moe.local_symbols = {"a.local" = "b.local", "b.local" = "a.local"}} {
-  return
-}
-
-// Half of the ranks would run an operation that others skip.
-// GUARD: error: has a guard that differs by rank
-func.func @guard() attributes {moe.local_symbols = {"a.local" = "a - 1"}} {
-  %0 = moe.iota <0> {moe.guard = #moe.dims<a.local>} : tensor<2xi64>
   return
 }
 
