@@ -60,16 +60,31 @@ private:
         isReached[rootOf(output)] = true;
   }
 
+  /// A size of constants and of parts of constants that ranks divide, over all
+  /// of them.
+  std::optional<int64_t> wholeOf(uint32_t index) const {
+    StatusOr<DimExpr> size = DimExpr::parse(program.exprs[index]);
+    if (!size.isOk())
+      return std::nullopt;
+    SymbolValues wholes;
+    for (const auto &symbol : program.symbols) {
+      if (symbol->kind != plan::SymbolKind_LocalPart)
+        continue;
+      StatusOr<DimExpr> whole = DimExpr::parse(program.exprs[symbol->whole]);
+      if (whole.isOk() && whole->constantValue())
+        wholes[symbol->name] = *whole->constantValue();
+    }
+    StatusOr<int64_t> rows = size->evaluate(wholes);
+    return rows.isOk() ? std::optional(*rows) : std::nullopt;
+  }
+
   void noteTable(const plan::StepT &step) {
     const plan::BufferT &table = *program.buffers[step.inputs[0]];
     for (const auto &attribute : step.attributes) {
       if (attribute->name != "axis" || attribute->i < 0 ||
           attribute->i >= static_cast<int64_t>(table.dims.size()))
         continue;
-      StatusOr<DimExpr> size =
-          DimExpr::parse(program.exprs[table.dims[attribute->i]]);
-      std::optional<int64_t> rows =
-          size.isOk() ? size->constantValue() : std::nullopt;
+      std::optional<int64_t> rows = wholeOf(table.dims[attribute->i]);
       if (rows && *rows > 0)
         bound = std::min(bound.value_or(*rows), *rows);
     }

@@ -36,6 +36,21 @@ TEST_F(MadeInputsTest, TableThatIsIndexedBoundsTheIntegers) {
   EXPECT_EQ(indexBound(*model->executable()->program, 0), kBigramTokens);
 }
 
+TEST_F(MadeInputsTest, TableThatRanksDivideBoundsThemAsAWhole) {
+  plan::ProgramT program = *model->executable()->program;
+  plan::SymbolT part;
+  part.name = "tokens.local";
+  part.kind = plan::SymbolKind_LocalPart;
+  part.group = plan::Group_Tp;
+  part.whole = static_cast<uint32_t>(program.exprs.size());
+  program.exprs.push_back("512");
+  program.symbols.push_back(std::make_unique<plan::SymbolT>(part));
+  int table = program.steps.front()->inputs[0];
+  program.buffers[table]->dims[0] = static_cast<uint32_t>(program.exprs.size());
+  program.exprs.push_back("2 * tokens.local");
+  EXPECT_EQ(indexBound(program, 0), kBigramTokens);
+}
+
 TEST_F(MadeInputsTest, ShapeIsCompleted) {
   StatusOr<NamedNumbers> shape = completeShape(*model, "--shape", {{"seq", 9}});
   ASSERT_TRUE(shape.isOk()) << shape.status().message();
