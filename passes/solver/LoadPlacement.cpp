@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // The problem: what may be asked, what is a solution, what it is worth.
-// LoadSearch.cpp solves it.
+// LoadState.cpp packs, LoadSearch.cpp improves.
 //
 //===----------------------------------------------------------------------===//
 
