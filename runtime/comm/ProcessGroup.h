@@ -52,6 +52,10 @@ public:
   virtual void abort(const Status &why) = 0;
   /// Ok until something has failed.
   virtual Status check() = 0;
+  /// Called by a process before it ends because of an error, after it has said
+  /// so: waits a moment for the others to come here too. A launcher that sees
+  /// processes end kills the rest before they have said a word.
+  virtual void leave() = 0;
   /// Called by all processes that found no error: waits for the others and
   /// leaves the group. Nothing of the group may be used afterwards. A process
   /// that ends without it has failed.

@@ -26,6 +26,8 @@ namespace {
 
 /// A launcher that ends a job sends SIGTERM, and SIGKILL a second later.
 constexpr milliseconds kPatience{600};
+/// For others to say why they end too, when nobody can be asked yet.
+constexpr milliseconds kStartPatience{300};
 
 ProcessOpener opener = openMpiProcesses;
 std::shared_ptr<ProcessGroup> group;
@@ -43,6 +45,10 @@ bool endsTogether = false;
     status = status.at(name);
   int code = reportError(program, status);
   std::fflush(stdout);
+  if (hasStarted)
+    group->leave();
+  else
+    std::this_thread::sleep_for(kStartPatience);
   // MPI's own end would wait for the others.
   std::_Exit(code);
 }

@@ -48,6 +48,7 @@ public:
     world->flush();
   }
   Status check() override { return everyone->check(); }
+  void leave() override { world->leave(); }
   Status finish() override {
     MOE_RETURN_IF_ERROR(gather({}, {}));
     return world->finish();

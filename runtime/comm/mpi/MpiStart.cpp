@@ -16,6 +16,9 @@
 using namespace moe;
 using namespace moe::mpi;
 
+/// How long a process that has failed waits for the others to find out.
+static constexpr std::chrono::milliseconds kLeaveTime{400};
+
 /// Open MPI keeps files in /dev/shm until it ends, and a launcher that is
 /// killed leaves them. Once all neighbours have mapped them they need no name.
 void MpiWorld::unlinkSharedMemory() {
@@ -122,12 +125,34 @@ void MpiWorld::stopWatching() {
   watcher.join();
 }
 
-Status MpiWorld::finish() {
-  // Others may still be on their way here when this process is no more.
+void MpiWorld::sayGoodbye() {
   Notice goodbye;
   goodbye.kind = NoticeKind::Goodbye;
   tell(theSize, goodbye);
   flush();
+}
+
+bool MpiWorld::haveAllLeft() {
+  std::lock_guard lock(pollMutex);
+  for (int rank = 0; rank < theSize; ++rank)
+    if (rank != theRank && !hasLeft[rank] &&
+        stateOf(processes[rank], self) != ProcessState::Dead)
+      return false;
+  return true;
+}
+
+void MpiWorld::leave() {
+  sayGoodbye();
+  auto end = std::chrono::steady_clock::now() + kLeaveTime;
+  while (!haveAllLeft() && std::chrono::steady_clock::now() < end) {
+    lookAround();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+Status MpiWorld::finish() {
+  // Others may still be on their way here when this process is no more.
+  sayGoodbye();
   stopWatching();
   port.close();
   // Open MPI removes its file and is loud about one that is not there.

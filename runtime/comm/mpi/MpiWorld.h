@@ -49,6 +49,8 @@ public:
   Status start();
   /// Ends MPI; all ranks must have met before.
   Status finish();
+  /// Says goodbye and waits a moment for the others to do so.
+  void leave();
 
   int rank() const { return theRank; }
   int size() const { return theSize; }
@@ -104,6 +106,8 @@ private:
   };
 
   Status meetAll();
+  void sayGoodbye();
+  bool haveAllLeft();
   Status attachNeighbours();
   void unlinkSharedMemory();
   void stopWatching();
