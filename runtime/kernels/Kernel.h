@@ -125,8 +125,8 @@ private:
   std::map<std::string, Entry, std::less<>> entries;
 };
 
-/// The kernels for CPUs, variants chosen by what the machine has (or by the
-/// environment variable MOE_CPU_ISA: portable, avx2).
+/// The kernels for CPUs, variants chosen by what the machine has, or by the
+/// environment variable MOE_CPU_ISA: portable, avx2, avx512.
 const KernelRegistry &cpuKernels();
 
 } // namespace moe

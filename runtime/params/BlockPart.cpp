@@ -44,23 +44,21 @@ std::optional<Interval> moe::contiguousPart(std::string_view layout,
                   endPanel * panelBytes};
 }
 
-/// Columns of each panel to their places in the rows.
-static void readPanelWindow(std::span<const int64_t> dims,
+/// Columns of each panel, of `width` bytes an element, to their places in the
+/// rows.
+static void readPanelWindow(int64_t width, std::span<const int64_t> dims,
                             const std::byte *block, const Window &window,
                             std::byte *out) {
   int64_t first = window.starts[1], end = first + window.sizes[1];
   for (int64_t column = first; column < end;) {
     int64_t panel = column / kPanelWidth;
     int64_t last = std::min(end, (panel + 1) * kPanelWidth);
-    size_t bytes = static_cast<size_t>(last - column) * sizeof(float);
+    size_t bytes = static_cast<size_t>((last - column) * width);
     int64_t from = (panel * dims[0] + window.starts[0]) * kPanelWidth +
                    column % kPanelWidth;
     for (int64_t row = 0; row < window.sizes[0]; ++row)
-      std::memcpy(out + (row * window.sizes[1] + column - first) *
-                            static_cast<int64_t>(sizeof(float)),
-                  block + (from + row * kPanelWidth) *
-                              static_cast<int64_t>(sizeof(float)),
-                  bytes);
+      std::memcpy(out + (row * window.sizes[1] + column - first) * width,
+                  block + (from + row * kPanelWidth) * width, bytes);
     column = last;
   }
 }
@@ -78,7 +76,8 @@ void moe::readBlockWindow(std::string_view layout, DType dtype,
   std::copy(starts.begin(), starts.end(), window.starts.begin());
   std::copy(sizes.begin(), sizes.end(), window.sizes.begin());
   if (layout == kPanel16Layout)
-    return readPanelWindow(dims, block.data(), window, out.data());
+    return readPanelWindow(static_cast<int64_t>(dtypeSize(dtype)), dims,
+                           block.data(), window, out.data());
   Extents strides = rowMajor(dims);
   int64_t offset = 0;
   for (int i = 0; i < window.rank; ++i)

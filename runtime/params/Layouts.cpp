@@ -26,15 +26,16 @@ StatusOr<uint64_t> moe::layoutBytes(std::string_view layout, DType dtype,
   if (layout == kRowLayout) {
     bytes = checkedProduct(dims, dtypeSize(dtype));
   } else if (layout == kPanel16Layout) {
-    if (dtype != DType::F32 || dims.size() != 2)
-      return layoutError(
-          layout, "holds f32 matrices, not " + std::string(dtypeName(dtype)) +
-                      " tensors of rank " + std::to_string(dims.size()));
+    if (!isPanelType(dtype) || dims.size() != 2)
+      return layoutError(layout, "holds matrices of f32, f16 or bf16, not " +
+                                     std::string(dtypeName(dtype)) +
+                                     " tensors of rank " +
+                                     std::to_string(dims.size()));
     if (dims[1] <= INT64_MAX - kPanelWidth) {
       int64_t numPanels = (dims[1] + kPanelWidth - 1) / kPanelWidth;
       bytes = checkedProduct(
           std::array{dims[0], dims[1] < 0 ? -1 : numPanels, kPanelWidth},
-          sizeof(float));
+          dtypeSize(dtype));
     }
   } else {
     return layoutError(layout, "is not known");
@@ -69,16 +70,16 @@ Status moe::packLayout(std::string_view layout, DType dtype,
     std::memcpy(to.data(), from.data(), from.size());
     return Status::ok();
   }
+  size_t size = dtypeSize(dtype), width = kPanelWidth * size;
   std::byte *out = to.data();
   for (int64_t first = 0; first < dims[1]; first += kPanelWidth) {
-    size_t used = std::min(kPanelWidth, dims[1] - first) * sizeof(float);
-    size_t width = kPanelWidth * sizeof(float);
-    const std::byte *in = from.data() + first * sizeof(float);
+    size_t used = std::min(kPanelWidth, dims[1] - first) * size;
+    const std::byte *in = from.data() + first * size;
     for (int64_t k = 0; k < dims[0]; ++k) {
       std::memcpy(out, in, used);
       std::memset(out + used, 0, width - used);
       out += width;
-      in += dims[1] * sizeof(float);
+      in += dims[1] * size;
     }
   }
   return Status::ok();
@@ -95,14 +96,15 @@ Status moe::unpackLayout(std::string_view layout, DType dtype,
     std::memcpy(to.data(), from.data(), from.size());
     return Status::ok();
   }
+  size_t size = dtypeSize(dtype);
   const std::byte *in = from.data();
   for (int64_t first = 0; first < dims[1]; first += kPanelWidth) {
-    size_t used = std::min(kPanelWidth, dims[1] - first) * sizeof(float);
-    std::byte *out = to.data() + first * sizeof(float);
+    size_t used = std::min(kPanelWidth, dims[1] - first) * size;
+    std::byte *out = to.data() + first * size;
     for (int64_t k = 0; k < dims[0]; ++k) {
       std::memcpy(out, in, used);
-      in += kPanelWidth * sizeof(float);
-      out += dims[1] * sizeof(float);
+      in += kPanelWidth * size;
+      out += dims[1] * size;
     }
   }
   return Status::ok();

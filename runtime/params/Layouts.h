@@ -10,7 +10,7 @@
 //   row      the elements in row-major order.
 //   panel16  of a matrix [K, N]: panels of 16 columns, [ceil(N / 16)][K][16],
 //            the columns beyond N zero. Element (k, n) is at
-//            ((n / 16) * K + k) * 16 + n % 16.
+//            ((n / 16) * K + k) * 16 + n % 16. Elements are f32, f16 or bf16.
 //
 // A product reads one panel from front to back while it keeps a tile of
 // outputs in registers.
@@ -34,8 +34,13 @@ inline constexpr int64_t kPanelWidth = 16;
 inline constexpr std::string_view kRowLayout = "row";
 inline constexpr std::string_view kPanel16Layout = "panel16";
 
+/// Whether panels can have elements of this type.
+inline bool isPanelType(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
+}
+
 /// Bytes of a block of `dims` in `layout`; panel16 needs two dimensions and
-/// f32. Errors: unknown layout, overflow.
+/// f32, f16 or bf16. Errors: unknown layout, overflow.
 StatusOr<uint64_t> layoutBytes(std::string_view layout, DType dtype,
                                std::span<const int64_t> dims);
 /// Rearranges row-major `from` into `to`, whose sizes must be what

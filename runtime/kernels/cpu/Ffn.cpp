@@ -75,7 +75,7 @@ static Status checkDims(const std::string &step, const char *operand,
       std::equal(dims.begin(), dims.end(), view.dims + view.rank - rank) &&
       isFloat(view.dtype) && view.dtype != DType::F64;
   if (fits && view.layout == "panel16")
-    fits = rank == 2 && view.dtype == DType::F32;
+    fits = rank == 2;
   else if (fits)
     fits = view.layout == "row" && view.isContiguous();
   if (fits)

@@ -14,15 +14,19 @@ namespace moe::cpu {
 namespace isa_portable {
 extern const Isa kIsa;
 }
-#if defined(MOE_HAVE_AVX2)
+#if defined(MOE_HAVE_X86)
 namespace isa_avx2 {
+extern const Isa kIsa;
+}
+namespace isa_avx512 {
 extern const Isa kIsa;
 }
 #endif
 
 std::span<const Isa *const> allIsas() {
   static constexpr std::array kAll = {
-#if defined(MOE_HAVE_AVX2)
+#if defined(MOE_HAVE_X86)
+    &isa_avx512::kIsa,
     &isa_avx2::kIsa,
 #endif
     &isa_portable::kIsa,

@@ -13,9 +13,11 @@
 //        | Isa::gemm, Isa::softmaxRow ...
 //   isa/*.cpp -DMOE_ISA=isa_portable             loops over contiguous numbers
 //   isa/*.cpp -DMOE_ISA=isa_avx2 -mavx2 -mfma -mf16c
+//   isa/*.cpp -DMOE_ISA=isa_avx512 -mavx512f -mavx512bw ...
 //
 // Within one table the value of an element depends on its operands alone, not
-// on its position in a row, on the length of a row or on other rows.
+// on its position in a row, on the length of a row or on other rows. The tables
+// avx2 and avx512 give the same bits; the portable one rounds each product.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,12 +34,12 @@
 namespace moe::cpu {
 
 /// c[r][16 p + j] = sum over d of a[r][d] * panel p[d][j], for `rows` rows and
-/// `panels` panels of 16 columns, added in the order of d.
+/// `panels` panels of 16 columns, in f32, added in the order of d.
 struct GemmArgs {
   const float *a = nullptr; ///< [rows][depth], rows `aStride` apart
   int64_t aStride = 0;
-  const float *b = nullptr; ///< panel p at b + p * panelStride
-  int64_t bStride = 16;     ///< between the rows d of a panel
+  const void *b = nullptr; ///< panel p at b + p * panelStride, of bType
+  int64_t bStride = 16;    ///< between the rows d of a panel
   int64_t panelStride = 0;
   float *c = nullptr; ///< [rows][16 * panels], rows `cStride` apart
   int64_t cStride = 0;
@@ -46,6 +48,7 @@ struct GemmArgs {
   int64_t depth = 0;
   /// The sums begin with what c holds instead of zero.
   bool accumulate = false;
+  DType bType = DType::F32; ///< F32, F16 or BF16
 };
 
 /// The activations of moe.experts and moe.ffn, in the order of their enum.

@@ -170,7 +170,7 @@ StatusOr<Problem> MatmulKernel::problemOf(const KernelArgs &args) const {
   p.rhs.depthStride = rhs.strides[rhs.rank - (transposeRhs ? 1 : 2)];
   p.rhs.columnStride = rhs.strides[rhs.rank - (transposeRhs ? 2 : 1)];
   if (p.rhs.isPacked && (rhs.layout != "panel16" || rhs.rank != 2 ||
-                         transposeRhs || rhs.dtype != DType::F32))
+                         transposeRhs || !usesF32(rhs.dtype)))
     return badPlan("rhs of shape " + shapeText(rhs) + " and layout '" +
                    std::string(rhs.layout) + "' cannot be read");
   bool sameTypes =

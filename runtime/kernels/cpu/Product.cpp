@@ -48,17 +48,17 @@ void readPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
                 int64_t count, int64_t rows, float *scratch, GemmArgs &args) {
   args.panels = count;
   args.depth = rhs.depth;
-  const float *data = reinterpret_cast<const float *>(rhs.data);
+  args.bType = rhs.dtype;
+  int64_t size = static_cast<int64_t>(dtypeSize(rhs.dtype));
   if (rhs.isPacked) {
-    args.b = data + first * rhs.depth * kPanel;
+    args.b = rhs.data + first * rhs.depth * kPanel * size;
     args.bStride = kPanel;
     args.panelStride = rhs.depth * kPanel;
     return;
   }
   bool isFull = (first + count) * kPanel <= rhs.columns;
-  if (rhs.dtype == DType::F32 && rhs.columnStride == 1 && isFull &&
-      rows <= kMaxRowsInPlace) {
-    args.b = data + first * kPanel;
+  if (rhs.columnStride == 1 && isFull && rows <= kMaxRowsInPlace) {
+    args.b = rhs.data + first * kPanel * size;
     args.bStride = rhs.depthStride;
     args.panelStride = kPanel;
     return;
@@ -66,6 +66,7 @@ void readPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
   for (int64_t p = 0; p < count; ++p)
     packPanel(isa, rhs, first + p, scratch + p * rhs.depth * kPanel);
   args.b = scratch;
+  args.bType = DType::F32;
   args.bStride = kPanel;
   args.panelStride = rhs.depth * kPanel;
 }

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Isa::gemm multiplies f32 rows with panels of 16 columns. A weight that the
-// compiler packed is read where it lies. Any other matrix (row major,
-// transposed, half precision) is brought to panels by the thread that needs
+// Isa::gemm multiplies f32 rows with panels of 16 columns of f32, f16 or bf16.
+// A weight that the compiler packed is read where it lies. Any other matrix
+// (row major, transposed) is brought to panels of f32 by the thread that needs
 // them; the values and the order of the additions are the same.
 //
 //===----------------------------------------------------------------------===//
@@ -47,8 +47,8 @@ struct RhsMatrix {
 };
 
 /// Panels [first, first + count) of `rhs` for a product with `rows` rows; sets
-/// b, its strides, panels and depth of `args`. `scratch` has panelScratch()
-/// elements.
+/// b, its type and strides, panels and depth of `args`. `scratch` has
+/// panelScratch() elements.
 void readPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
                 int64_t count, int64_t rows, float *scratch, GemmArgs &args);
 

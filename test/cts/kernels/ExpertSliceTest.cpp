@@ -24,11 +24,12 @@ struct Weights {
   std::string gating;
   Tensor w1, b1, w2, b2, w3 = Tensor::absent(), b3 = Tensor::absent();
 
-  Weights(std::mt19937 &rng, std::string gating) : gating(gating) {
+  Weights(std::mt19937 &rng, std::string gating, DType dtype = DType::F32)
+      : gating(gating) {
     int64_t factor = gating == "interleaved" ? 2 : 1;
     auto random = [&](std::vector<int64_t> dims) {
       dims.insert(dims.begin(), kExperts);
-      return Tensor::random(DType::F32, dims, rng, 0.2f);
+      return Tensor::random(dtype, dims, rng, 0.2f);
     };
     w1 = random({kInputs, factor * kHidden});
     b1 = random({factor * kHidden});
@@ -50,7 +51,8 @@ Tensor held(const Tensor &all, std::span<const LocalExpert> experts,
   std::vector<int64_t> dims(all.view.dims + 1, all.view.dims + all.view.rank);
   if (dims.size() == 1)
     layout = kRowLayout;
-  Tensor result = Tensor::zeros(DType::F32, dims);
+  DType dtype = all.view.dtype;
+  Tensor result = Tensor::zeros(dtype, dims);
   result.view.layout = layout;
   size_t blockBytes = all.bytes.size() / kExperts;
   for (const LocalExpert &expert : experts) {
@@ -61,13 +63,13 @@ Tensor held(const Tensor &all, std::span<const LocalExpert> experts,
       starts[axis] = part.begin;
       sizes[axis] = part.size();
     }
-    std::vector<std::byte> rows(*layoutBytes(kRowLayout, DType::F32, sizes));
+    std::vector<std::byte> rows(*layoutBytes(kRowLayout, dtype, sizes));
     readBlockWindow(
-        kRowLayout, DType::F32, dims,
+        kRowLayout, dtype, dims,
         std::span(all.bytes).subspan(expert.expert * blockBytes, blockBytes),
         starts, sizes, rows);
-    std::vector<std::byte> packed(*layoutBytes(layout, DType::F32, sizes));
-    EXPECT_TRUE(packLayout(layout, DType::F32, sizes, rows, packed).isOk());
+    std::vector<std::byte> packed(*layoutBytes(layout, dtype, sizes));
+    EXPECT_TRUE(packLayout(layout, dtype, sizes, rows, packed).isOk());
     result.blockBytes.push_back(std::move(packed));
     result.blocks.push_back({result.blockBytes.back().data(),
                              result.blockBytes.back().size(),
@@ -151,6 +153,23 @@ TEST_P(ExpertSlice, PartialSumsAddUp) {
       EXPECT_EQ(runner.counters.flops,
                 3u * 11 * 2 * kHidden * (factor * kInputs + kOutputs));
     }
+}
+
+TEST_P(ExpertSlice, PartialSumsOfHalfPrecisionWeights) {
+  for (DType dtype : {DType::F16, DType::BF16}) {
+    Weights w(rng, "split", dtype);
+    plan::LayerT whole = layerOf(1), layer = layerOf(2);
+    Tensor x = Tensor::random(DType::F32, {11, kInputs}, rng);
+    auto one = createThreadCommunicators(1, std::chrono::seconds(5));
+    auto two = createThreadCommunicators(2, std::chrono::seconds(5));
+    Tensor expected = run(w, whole, *one[0], x, {0, 11, 0}, "panel16");
+    Tensor sum = run(w, layer, *two[0], x, {0, 11}, "panel16");
+    Tensor second = run(w, layer, *two[1], x, {11, 0}, "panel16");
+    expectEqual(run(w, layer, *two[1], x, {11, 0}, "row"), second);
+    for (int64_t i = 0; i < sum.size(); ++i)
+      sum.set(i, sum.at(i) + second.at(i));
+    expectClose(sum, expected, 1e-5, 2e-6);
+  }
 }
 
 TEST_P(ExpertSlice, WholeExpertsBesideSlicesAreTheSameBits) {

@@ -56,19 +56,46 @@ TEST_P(Matmul, PackedWeights) {
     }
 }
 
+TEST_P(Matmul, HalfPrecisionWeightsAreTheirValuesInF32) {
+  for (DType dtype : {DType::F16, DType::BF16})
+    for (int64_t m : {1, 2, 3, 4, 6, 7, 9, 12, 13, 30, 97})
+      for (auto [k, n] : {std::pair<int64_t, int64_t>{1, 1},
+                          {17, 48},
+                          {300, 35},
+                          {0, 20},
+                          {64, 400}}) {
+        Tensor x = Tensor::random(DType::F32, {m, k}, rng);
+        Tensor w = Tensor::random(dtype, {k, n}, rng);
+        if (k > 0) // infinite, subnormal, and minus zero
+          w.set(0, INFINITY), w.set(n / 2, 3e-7), w.set(n - 1, -0.0);
+        Tensor wide = w.as(DType::F32).packed();
+        Tensor packed = w.packed(), turned = w.strided({1, 0});
+        Tensor expected = Tensor::zeros(DType::F32, {m, n}), y = expected;
+        runner.step("matmul").run({&x, &wide}, {&expected});
+        for (const Tensor *rhs : {&packed, &w, &turned}) {
+          runner.step("matmul").run({&x, rhs}, {&y});
+          expectEqual(y, expected);
+        }
+      }
+}
+
 TEST_P(Matmul, RowsDoNotDependOnTheirNumber) {
-  Tensor x = Tensor::random(DType::F32, {211, 700}, rng);
-  Tensor w = Tensor::random(DType::F32, {700, 200}, rng).packed();
-  Tensor all = Tensor::zeros(DType::F32, {211, 200});
-  KernelRunner reference({GetParam().isa, 1});
-  reference.step("matmul").run({&x, &w}, {&all});
-  for (int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 96, 97, 211}) {
-    Tensor some = Tensor::zeros(DType::F32, {rows, 700});
-    std::memcpy(some.bytes.data(), x.bytes.data(), some.bytes.size());
-    Tensor y = Tensor::zeros(DType::F32, {rows, 200});
-    runner.step("matmul").run({&some, &w}, {&y});
-    EXPECT_EQ(std::memcmp(y.bytes.data(), all.bytes.data(), y.bytes.size()), 0)
-        << rows << " rows";
+  for (DType dtype : {DType::F32, DType::F16, DType::BF16}) {
+    Tensor x = Tensor::random(DType::F32, {211, 700}, rng);
+    Tensor w = Tensor::random(dtype, {700, 200}, rng).packed();
+    Tensor all = Tensor::zeros(DType::F32, {211, 200});
+    KernelRunner reference({GetParam().isa, 1});
+    reference.step("matmul").run({&x, &w}, {&all});
+    for (int64_t rows : {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
+                         12, 13, 14, 19, 23, 24, 25, 64, 96, 97, 211}) {
+      Tensor some = Tensor::zeros(DType::F32, {rows, 700});
+      std::memcpy(some.bytes.data(), x.bytes.data(), some.bytes.size());
+      Tensor y = Tensor::zeros(DType::F32, {rows, 200});
+      runner.step("matmul").run({&some, &w}, {&y});
+      EXPECT_EQ(std::memcmp(y.bytes.data(), all.bytes.data(), y.bytes.size()),
+                0)
+          << rows << " rows";
+    }
   }
 }
 

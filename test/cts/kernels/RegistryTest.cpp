@@ -48,6 +48,17 @@ TEST(Registry, NamesLayoutsBestFirst) {
   EXPECT_TRUE(registry.weightLayouts("nothing").empty());
 }
 
+TEST(Registry, PrefersTheWidestInstructionSet) {
+  std::vector<std::string_view> names;
+  for (const cpu::Isa *isa : cpu::allIsas())
+    names.push_back(isa->name);
+  EXPECT_EQ(names.back(), "portable");
+  if (names.size() > 1) {
+    EXPECT_EQ(names,
+              (std::vector<std::string_view>{"avx512", "avx2", "portable"}));
+  }
+}
+
 TEST(Registry, RefusesUnknownKernelsAndAttributes) {
   KernelRegistry registry = cpu::createCpuKernels(*cpu::findIsa("portable"));
   plan::StepT step;

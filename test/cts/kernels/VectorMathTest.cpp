@@ -144,7 +144,8 @@ TEST_P(VectorMath, ValuesDoNotDependOnTheLane) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, VectorMath, testing::Values("portable", "avx2"),
+INSTANTIATE_TEST_SUITE_P(Isas, VectorMath,
+                         testing::Values("portable", "avx2", "avx512"),
                          [](const auto &info) { return info.param; });
 
 } // namespace

@@ -15,27 +15,33 @@
 using namespace moe;
 using Dims = std::vector<int64_t>;
 
-TEST(Layouts, Panel16IsWhatTheHeaderSays) {
+template <typename T> static void expectPanels(DType dtype) {
   for (Dims dims : {Dims{3, 16}, {1, 1}, {5, 33}, {4, 40}}) {
     int64_t k = dims[0], n = dims[1];
-    std::vector<float> rows(k * n);
-    std::iota(rows.begin(), rows.end(), 1.0f);
-    size_t bytes = *layoutBytes(kPanel16Layout, DType::F32, dims);
-    EXPECT_EQ(bytes, static_cast<size_t>((n + 15) / 16 * k * 16 * 4));
-    std::vector<float> packed(bytes / 4, -1.0f), back(rows.size());
+    std::vector<T> rows(k * n);
+    std::iota(rows.begin(), rows.end(), T(1));
+    size_t bytes = *layoutBytes(kPanel16Layout, dtype, dims);
+    EXPECT_EQ(bytes, (n + 15) / 16 * k * 16 * sizeof(T));
+    std::vector<T> packed(bytes / sizeof(T), T(7)), back(rows.size());
     auto packedBytes = std::as_writable_bytes(std::span(packed));
-    ASSERT_TRUE(packLayout(kPanel16Layout, DType::F32, dims,
+    ASSERT_TRUE(packLayout(kPanel16Layout, dtype, dims,
                            std::as_bytes(std::span(rows)), packedBytes)
                     .isOk());
     for (int64_t i = 0; i < k; ++i)
       for (int64_t j = 0; j < (n + 15) / 16 * 16; ++j)
         EXPECT_EQ(packed[(j / 16 * k + i) * 16 + j % 16],
-                  j < n ? rows[i * n + j] : 0.0f);
-    ASSERT_TRUE(unpackLayout(kPanel16Layout, DType::F32, dims, packedBytes,
+                  j < n ? rows[i * n + j] : T(0));
+    ASSERT_TRUE(unpackLayout(kPanel16Layout, dtype, dims, packedBytes,
                              std::as_writable_bytes(std::span(back)))
                     .isOk());
     EXPECT_EQ(back, rows);
   }
+}
+
+TEST(Layouts, Panel16IsWhatTheHeaderSays) {
+  expectPanels<float>(DType::F32);
+  expectPanels<uint16_t>(DType::F16);
+  expectPanels<uint16_t>(DType::BF16);
 }
 
 TEST(Layouts, SizesAreChecked) {
@@ -47,7 +53,10 @@ TEST(Layouts, SizesAreChecked) {
   EXPECT_FALSE(layoutBytes("panel16", DType::F32, Dims{1, INT64_MAX}).isOk());
   EXPECT_FALSE(layoutBytes("panel16", DType::F32, Dims{-1, 4}).isOk());
   EXPECT_FALSE(layoutBytes("panel16", DType::F32, Dims{1, -4}).isOk());
-  EXPECT_FALSE(layoutBytes("panel16", DType::F16, Dims{4, 4}).isOk());
+  EXPECT_EQ(*layoutBytes("panel16", DType::F16, Dims{4, 17}), 256u);
+  EXPECT_EQ(*layoutBytes("panel16", DType::BF16, Dims{4, 4}), 128u);
+  EXPECT_FALSE(layoutBytes("panel16", DType::F64, Dims{4, 4}).isOk());
+  EXPECT_FALSE(layoutBytes("panel16", DType::I16, Dims{4, 4}).isOk());
   EXPECT_FALSE(layoutBytes("panel16", DType::F32, Dims{4}).isOk());
   EXPECT_FALSE(layoutBytes("other", DType::F32, Dims{4}).isOk());
   std::vector<std::byte> small(15), right(64);

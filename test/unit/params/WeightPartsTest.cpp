@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../plan/TestProgram.h"
+#include "runtime/params/BlockPart.h"
 #include "runtime/params/HeldBlocks.h"
 #include "runtime/params/Layouts.h"
 #include "runtime/params/WeightStore.h"
@@ -306,4 +307,30 @@ TEST(HeldBlocks, RefusesPartsThatDoNotDivide) {
   param.part_axis = 1;
   EXPECT_EQ(heldBlocks(program, param, 0).status().message(),
             "param W: has no dimension 1 to divide");
+}
+
+TEST(BlockPart, PanelsOfTwoBytes) {
+  // [4, 40]: three panels, element (k, n) is 100 k + n.
+  std::vector<uint16_t> rows;
+  for (int k = 0; k < 4; ++k)
+    for (int n = 0; n < 40; ++n)
+      rows.push_back(static_cast<uint16_t>(100 * k + n));
+  const std::vector<int64_t> dims = {4, 40};
+  std::vector<uint16_t> panels(3 * 4 * 16);
+  auto bytes = std::as_writable_bytes(std::span(panels));
+  ASSERT_TRUE(packLayout(kPanel16Layout, DType::BF16, dims,
+                         std::as_bytes(std::span(rows)), bytes)
+                  .isOk());
+  auto part = contiguousPart(kPanel16Layout, DType::BF16, dims,
+                             HeldBlock{0, 1, {16, 40}});
+  ASSERT_TRUE(part.has_value());
+  EXPECT_EQ(part->begin, 4 * 16 * 2);
+  EXPECT_EQ(part->end, 3 * 4 * 16 * 2);
+  std::vector<uint16_t> window(2 * 20);
+  readBlockWindow(kPanel16Layout, DType::BF16, dims, bytes,
+                  std::vector<int64_t>{1, 10}, std::vector<int64_t>{2, 20},
+                  std::as_writable_bytes(std::span(window)));
+  for (int k = 0; k < 2; ++k)
+    for (int n = 0; n < 20; ++n)
+      EXPECT_EQ(window[k * 20 + n], 100 * (k + 1) + n + 10);
 }

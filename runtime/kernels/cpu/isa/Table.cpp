@@ -11,6 +11,13 @@
 namespace moe::cpu::MOE_ISA {
 
 static bool isSupported() {
+#if MOE_ISA_HAS_AVX512
+  if (!__builtin_cpu_supports("avx512f") ||
+      !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512dq") ||
+      !__builtin_cpu_supports("avx512vl"))
+    return false;
+#endif
 #if MOE_ISA_HAS_FMA
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("f16c");
@@ -20,7 +27,9 @@ static bool isSupported() {
 }
 
 const Isa kIsa = {
-    .name = MOE_ISA_HAS_FMA ? "avx2" : "portable",
+    .name = MOE_ISA_HAS_AVX512 ? "avx512"
+            : MOE_ISA_HAS_FMA  ? "avx2"
+                               : "portable",
     .isSupported = isSupported,
     .gemm = gemm,
     .activate = activate,

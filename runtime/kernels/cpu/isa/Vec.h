@@ -7,8 +7,9 @@
 //
 // Only for the files of this folder, which are compiled once for each
 // instruction set with MOE_ISA naming the set. Everything that differs stands
-// here; with the portable set a vector is two SSE registers and `fma` is a
-// multiplication and an addition.
+// here and in Columns.h; with the portable set a vector is two SSE registers
+// and `fma` is a multiplication and an addition. With AVX-512 vectors still
+// have eight lanes, so that sums over lanes are those of AVX2.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +23,12 @@
 #define MOE_ISA_HAS_FMA 1
 #else
 #define MOE_ISA_HAS_FMA 0
+#endif
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) &&  \
+    defined(__AVX512VL__)
+#define MOE_ISA_HAS_AVX512 1
+#else
+#define MOE_ISA_HAS_AVX512 0
 #endif
 
 #ifndef MOE_ISA
