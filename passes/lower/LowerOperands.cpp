@@ -187,7 +187,14 @@ static std::pair<int64_t, int64_t> sliceOfExpert(ExpertsOp op, unsigned slot) {
   }
 }
 
-/// A weight of `op` in the layout that its kernel reads: matrices of f32 in
+/// Whether kernels read a weight of this type in panels.
+static bool hasPanels(RankedTensorType type) {
+  Type element = type.getElementType();
+  return type.getRank() == 2 &&
+         (element.isF32() || element.isF16() || element.isBF16());
+}
+
+/// A weight of `op` in the layout that its kernel reads: matrices of floats in
 /// panels, the rest row by row; of experts, a block for each.
 Value FunctionLowering::weightOf(Operation *op, unsigned slot, Value weight,
                                  bool isTransposed) {
@@ -206,9 +213,8 @@ Value FunctionLowering::weightOf(Operation *op, unsigned slot, Value weight,
       std::swap(spec.localDims[0], spec.localDims[1]);
     }
   }
-  RankedTensorType block = spec.blocks[0].getType();
-  bool isPacked = block.getRank() == 2 && block.getElementType().isF32();
-  spec.layout = isPacked ? kPanel16Layout : kRowLayout;
+  spec.layout =
+      hasPanels(spec.blocks[0].getType()) ? kPanel16Layout : kRowLayout;
   return plan.param(spec);
 }
 
@@ -234,9 +240,7 @@ Value FunctionLowering::operandOf(Operation *op, unsigned slot, Value value,
     return weightOf(op, slot, value, /*isTransposed=*/false);
   // A matrix [N, K] is packed as [K, N], so the product needs no transpose.
   auto matmul = dyn_cast<MatmulOp>(op);
-  bool isMatrix = getTensorType(value).getRank() == 2 &&
-                  getTensorType(value).getElementType().isF32();
-  if (isParam && matmul && slot == 1 && isMatrix) {
+  if (isParam && matmul && slot == 1 && hasPanels(getTensorType(value))) {
     NamedAttrList list(settings);
     list.set("transpose_rhs", Builder(context).getI64IntegerAttr(0));
     settings = list.getDictionary(context);

@@ -57,7 +57,7 @@ class VectorMath : public testing::TestWithParam<std::string> {
 protected:
   void SetUp() override {
     isa = findIsa(GetParam());
-    if (!isa->isSupported())
+    if (!isa || !isa->isSupported())
       GTEST_SKIP() << "this machine lacks " << GetParam();
   }
   std::vector<float> apply(const char *name, std::vector<float> x) {

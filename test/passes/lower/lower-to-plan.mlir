@@ -98,3 +98,23 @@ func.func @main(%past: tensor<?x8xf32, #moe.dims<past, 8>>, %new: tensor<?x8xf32
 func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
   func.return %x : tensor<4xf32>
 }
+
+// -----
+
+// Matrices of two bytes are packed as they are; a transposed one as [K, N].
+
+// CHECK: plan.param "w" f16 "panel16" [8, 4] blocks [#moe.param<transpose [1, 0] (#moe.param<file "m.bin" [0, 64] : tensor<4x8xf16>>) : tensor<8x4xf16>>]
+// CHECK: plan.param "b" f16 "row" [4]
+// CHECK: plan.param "v" bf16 "panel16" [4, 4] blocks [#moe.param<file "m.bin" [72, 32] : tensor<4x4xbf16>>]
+// CHECK: plan.step "matmul"
+// CHECK-SAME: transpose_rhs = 0 : i64
+// CHECK: plan.step "matmul"
+func.func @main(%x: tensor<?x8xf16, #moe.dims<batch, 8>>, %z: tensor<?x4xbf16, #moe.dims<batch, 4>>)
+    -> (tensor<?x4xf16, #moe.dims<batch, 4>>, tensor<?x4xbf16, #moe.dims<batch, 4>>) {
+  %w = moe.param "w" <file "m.bin" [0, 64] : tensor<4x8xf16>> : tensor<4x8xf16>
+  %b = moe.param "b" <file "m.bin" [64, 8] : tensor<4xf16>> : tensor<4xf16>
+  %v = moe.param "v" <file "m.bin" [72, 32] : tensor<4x4xbf16>> : tensor<4x4xbf16>
+  %0 = moe.matmul %x, %w, %b {transpose_rhs = true} : (tensor<?x8xf16, #moe.dims<batch, 8>>, tensor<4x8xf16>, tensor<4xf16>) -> tensor<?x4xf16, #moe.dims<batch, 4>>
+  %1 = moe.matmul %z, %v : (tensor<?x4xbf16, #moe.dims<batch, 4>>, tensor<4x4xbf16>) -> tensor<?x4xbf16, #moe.dims<batch, 4>>
+  func.return %0, %1 : tensor<?x4xf16, #moe.dims<batch, 4>>, tensor<?x4xbf16, #moe.dims<batch, 4>>
+}
