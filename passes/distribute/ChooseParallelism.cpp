@@ -35,8 +35,9 @@ using namespace moe;
 using namespace moe::dialect;
 using namespace moe::solver;
 
-/// A mesh must be better by so much if nobody described the machine.
-static constexpr double kGuessedMargin = 0.25;
+/// A mesh must be better by so much if nobody described the machine, and by so
+/// many seconds.
+static constexpr double kGuessedMargin = 0.25, kGuessedGain = 1e-3;
 /// The runs that are weighed: rows for each rank, and tokens in each.
 static constexpr double kTypicalPast = 512, kTypicalPrompt = 128;
 
@@ -52,7 +53,8 @@ struct ChooseParallelism
     Status status = choose();
     if (status.isOk())
       return;
-    getOperation().emitError() << status.message();
+    // Not at the module itself, which would be printed whole.
+    emitError(getOperation().getLoc()) << status.message();
     signalPassFailure();
   }
 
@@ -110,9 +112,11 @@ StatusOr<MeshProblem> ChooseParallelism::problem() {
   problem.model = moe::pass::summarizeModel(getOperation());
   problem.cluster = cost::defaultCluster();
   problem.margin = kGuessedMargin;
+  problem.leastGain = kGuessedGain;
   if (!cluster.empty()) {
     MOE_ASSIGN_OR_RETURN(problem.cluster, cost::readCluster(cluster));
     problem.margin = MeshProblem().margin;
+    problem.leastGain = 0;
     problem.weighsCopies = true;
     problem.memoryBytes = problem.cluster.device.memoryBytes;
   }

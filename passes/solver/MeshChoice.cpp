@@ -47,7 +47,7 @@ Status MeshProblem::check() const {
                    std::to_string(layer.k));
   if (!(decodeShare >= 0 && decodeShare <= 1))
     return usage("the share of decode is not between 0 and 1");
-  if (memoryBytes < 0 || nodeSize < 0 || margin < 0)
+  if (!(memoryBytes >= 0 && nodeSize >= 0 && margin >= 0 && leastGain >= 0))
     return usage("memory, ranks of a node and margins are not negative");
   MOE_RETURN_IF_ERROR(completeMesh(given, numRanks).status());
   MOE_RETURN_IF_ERROR(
@@ -175,6 +175,10 @@ StatusOr<MeshSolution> solver::chooseMesh(const MeshProblem &problem) {
   auto fits = [&](const MeshCandidate &each) {
     return problem.memoryBytes == 0 || each.memoryBytes <= problem.memoryBytes;
   };
+  auto secondsOf = [&](const MeshCandidate &each) {
+    return problem.decodeShare * each.decodeSeconds +
+           (1 - problem.decodeShare) * each.prefillSeconds;
+  };
   // What ep = ranks must lose by, and what each further slicing must gain.
   auto needed = [&](size_t known) {
     return known == 0 ? 1 + problem.margin : 1 + kTieMargin;
@@ -182,7 +186,9 @@ StatusOr<MeshSolution> solver::chooseMesh(const MeshProblem &problem) {
   for (size_t i = 0; i < weighed.size(); ++i)
     if (fits(weighed[i]) &&
         (best == weighed.size() ||
-         weighed[i].cost * needed(best) < weighed[best].cost))
+         (weighed[i].cost * needed(best) < weighed[best].cost &&
+          secondsOf(weighed[i]) + (best == 0 ? problem.leastGain : 0) <
+              secondsOf(weighed[best]))))
       best = i;
   if (best == weighed.size())
     return nothingFits(problem, weighed);

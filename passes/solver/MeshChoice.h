@@ -95,8 +95,10 @@ struct MeshProblem {
   RunShape decode, prefill;
   /// Of decode in the cost; the rest is of prefill.
   double decodeShare = 0.5;
-  /// What another mesh must be better by than ep = ranks.
+  /// What another mesh must be better by than ep = ranks: a part of the cost,
+  /// and seconds of decode and prefill in their shares.
   double margin = 0.05;
+  double leastGain = 0;
 
   /// Errors (Usage): no rank, layers without experts, numbers that are negative
   /// or do not fit each other.

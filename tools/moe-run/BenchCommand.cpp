@@ -91,8 +91,8 @@ StatusOr<std::optional<cost::Cluster>> BenchFlags::machine() const {
   return result;
 }
 
-/// Mean time of a step: on the rank that took longest, or, where ranks wait for
-/// each other, on the one that came last.
+/// Median time of a step: on the rank that took longest, or, where ranks wait
+/// for each other, on the one that came last.
 struct StepCost {
   int step = 0;
   double milliseconds = 0;
@@ -158,8 +158,9 @@ private:
   std::vector<Input> views;
 };
 
-/// Adds the step times of the last run to `costs`.
-void addStepTimes(const Context &context, std::vector<double> &costs) {
+/// Adds the step times of the last run to those of others, by step.
+void addStepTimes(const Context &context,
+                  std::vector<std::vector<double>> &costs) {
   const plan::ProgramT &program = *context.model().executable()->program;
   std::vector<double> longest(costs.size()), shortest(costs.size(), HUGE_VAL);
   for (const StepTime &time : context.stepTimes()) {
@@ -168,9 +169,10 @@ void addStepTimes(const Context &context, std::vector<double> &costs) {
     shortest[time.step] = std::min(shortest[time.step], milliseconds);
   }
   for (size_t step = 0; step < costs.size(); ++step)
-    costs[step] += longest[step] > 0 && cost::isCollective(*program.steps[step])
-                       ? shortest[step]
-                       : longest[step];
+    costs[step].push_back(longest[step] > 0 &&
+                                  cost::isCollective(*program.steps[step])
+                              ? shortest[step]
+                              : longest[step]);
 }
 
 StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
@@ -196,7 +198,7 @@ StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
     progress.update(static_cast<int64_t>(cell.times.size()));
   }
   // Apart from the others, for reading the clock takes time too.
-  std::vector<double> costs(context.model().numSteps());
+  std::vector<std::vector<double>> costs(context.model().numSteps());
   for (int i = 0; i < kTimedStepRuns; ++i) {
     MOE_RETURN_IF_ERROR(interruption());
     MOE_RETURN_IF_ERROR(runner.run(true).status());
@@ -205,7 +207,7 @@ StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
   }
   for (size_t step = 0; step < costs.size(); ++step)
     cell.steps.push_back(
-        {static_cast<int>(step), costs[step] / kTimedStepRuns});
+        {static_cast<int>(step), summarize(costs[step]).median});
   if (machine) {
     const Model &model = context.model();
     MOE_ASSIGN_OR_RETURN(

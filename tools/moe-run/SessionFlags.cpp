@@ -109,6 +109,7 @@ StatusOr<Session> SessionFlags::open() const {
     MOE_RETURN_IF_ERROR(agree(*group, plan));
     loading.onlyRank = group->rank();
   }
+  loading.weightMemoryLimit = memoryBytes;
   loading.verification =
       verify == "lazy" ? WeightVerification::Lazy : WeightVerification::Full;
   loading.weightFolders = weightsFolders;

@@ -117,6 +117,14 @@ TEST(MeshChoice, CopiesOfExpertsAreWeighedWhenAskedFor) {
   EXPECT_EQ(solve(problem).chosen.mesh.dp, 4);
 }
 
+TEST(MeshChoice, SmallGainsDoNotMoveTheMesh) {
+  MeshProblem problem = smallModel(4);
+  problem.weighsCopies = true;
+  problem.margin = 0.25;
+  problem.leastGain = 1; // a second
+  EXPECT_EQ(solve(problem).chosen.mesh, (MeshDegrees{1, 4, 1}));
+}
+
 TEST(MeshChoice, GivenDegreesStay) {
   MeshProblem problem = largeModel(8);
   problem.given = {2, 0, 2};
