@@ -119,11 +119,11 @@ LogicalResult PlaceExperts::setMesh() {
   if (mesh)
     return success();
   if (ranks < 1)
-    return getOperation().emitError()
+    return emitError(getOperation().getLoc())
            << "cannot compile for " << ranks.getValue()
            << " ranks, expected at least 1";
   if (dp < 1 || tp < 1 || ranks % (dp * tp) != 0)
-    return getOperation().emitError()
+    return emitError(getOperation().getLoc())
            << "a mesh with dp = " << dp.getValue()
            << " and tp = " << tp.getValue() << " cannot have "
            << ranks.getValue() << " ranks";

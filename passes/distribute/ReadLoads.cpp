@@ -47,7 +47,8 @@ struct ReadLoads : moe::pass::impl::ReadLoadsPassBase<ReadLoads> {
     if (profile.empty())
       return;
     if (Status status = attach(); !status.isOk()) {
-      getOperation().emitError() << status.message();
+      // Not at the module itself, which would be printed whole.
+      emitError(getOperation().getLoc()) << status.message();
       signalPassFailure();
     }
   }
