@@ -26,9 +26,8 @@ Status CpuKernel::expectContiguous(const TensorView &view,
                                    const char *operand) const {
   if (view.isContiguous())
     return Status::ok();
-  return Status(StatusCode::Internal, name + ": operand '" + operand +
-                                          "' of shape " + shapeText(view) +
-                                          " is not contiguous");
+  return badPlan("operand '" + std::string(operand) + "' of shape " +
+                 shapeText(view) + " is not contiguous");
 }
 
 Status CpuKernel::expectDType(const TensorView &view, DType dtype,
