@@ -12,7 +12,11 @@
 
 #include "Tools.h"
 
+#include "runtime/plan/PlanFormat.h"
+
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include <random>
 #include <set>
@@ -56,11 +60,11 @@ protected:
     }
   }
 
-  std::string compiledPlan() {
+  std::string compiledPlan(std::vector<std::string> options = {"--ranks=2"}) {
     fs::path plan = scratch.path / "good.moeplan";
-    Outcome outcome =
-        runTool("moe-opt", {kModel / "model.onnx", "-o", plan, "--ranks=2"},
-                scratch.path);
+    std::vector<std::string> args = {kModel / "model.onnx", "-o", plan};
+    args.insert(args.end(), options.begin(), options.end());
+    Outcome outcome = runTool("moe-opt", args, scratch.path);
     EXPECT_EQ(outcome.exitCode, 0) << outcome.errors;
     return readFile(plan);
   }
@@ -77,6 +81,18 @@ protected:
   static std::string withFlippedBit(std::string bytes, size_t bit) {
     bytes[bit / 8] ^= static_cast<char>(1 << (bit % 8));
     return bytes;
+  }
+
+  /// A plan whose hashes are those of its damaged program.
+  static std::string withHashes(std::string plan) {
+    using namespace moe::plan_format;
+    Preamble preamble;
+    std::memcpy(&preamble, plan.data(), sizeof(preamble));
+    preamble.program.hash =
+        hashBytes(plan.data() + preamble.program.offset, preamble.program.size);
+    preamble.header.hash = hashPreamble(preamble);
+    std::memcpy(plan.data(), &preamble, sizeof(preamble));
+    return plan;
   }
 
   ScratchFolder scratch;
@@ -106,6 +122,27 @@ TEST_F(HostileFilesTest, FlippedBitInAPlan) {
   std::string plan = compiledPlan();
   for (int i = 0; i < 60; ++i)
     runDamaged(withFlippedBit(plan, random() % (plan.size() * 8)), {6});
+}
+
+// Hashes protect from accidents only. Programs with all that plans may have:
+// slices, nodes, parts of tensors, guards and two streams.
+TEST_F(HostileFilesTest, FlippedBitBehindRightHashes) {
+  const std::vector<std::string> forms[] = {
+      {"--ranks=8", "--layer-form=*:hierarchical+slice=2", "--node-size=4"},
+      {"--mesh=ep=2,tp=2", "--overlap=on",
+       "--layer-form=*:chunks=2+chunk-tokens=2"},
+  };
+  for (std::vector<std::string> options : forms) {
+    SCOPED_TRACE(options[0]);
+    options.push_back("--weights=synthetic");
+    std::string plan = compiledPlan(options);
+    size_t begin = sizeof(moe::plan_format::Preamble);
+    for (int i = 0; i < 100; ++i) {
+      size_t bit = begin * 8 + random() % ((plan.size() - begin) * 8);
+      SCOPED_TRACE("bit " + std::to_string(bit));
+      runDamaged(withHashes(withFlippedBit(plan, bit)), {0, 4, 6, 10});
+    }
+  }
 }
 
 TEST_F(HostileFilesTest, DamagedInputs) {
