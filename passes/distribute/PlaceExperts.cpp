@@ -248,7 +248,10 @@ static void report(ExpertsOp op, const Ranks &on) {
       llvm::formatv("{0} experts over {1} ranks of {2}", numExpertsOf(op),
                     on.count, stringifyCommGroup(on.group));
   if (*most > 1)
-    text += llvm::formatv(", {0} to {1} slices each", *least, *most);
+    text +=
+        *least == *most
+            ? llvm::formatv(", {0} slices each", *most).str()
+            : llvm::formatv(", {0} to {1} slices each", *least, *most).str();
   if (copies > 1)
     text += llvm::formatv(", up to {0} replicas each", copies);
   text += llvm::formatv(", at most {0} on one", placement.maxLocalExperts());

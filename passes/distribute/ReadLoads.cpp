@@ -62,7 +62,9 @@ private:
 StatusOr<LoadProfile> ReadLoads::read() const {
   constexpr uint64_t kMaxBytes = uint64_t(256) << 20;
   MOE_ASSIGN_OR_RETURN(std::string text, readWholeFile(profile, kMaxBytes));
-  return readLoadProfile(text);
+  StatusOr<LoadProfile> loaded = readLoadProfile(text);
+  MOE_RETURN_IF_ERROR(loaded.status().at(profile));
+  return loaded;
 }
 
 /// Entries per run.
@@ -93,18 +95,17 @@ static DictionaryAttr attributeOf(const ExpertLoads &loads,
 }
 
 Status ReadLoads::attach() {
-  StatusOr<LoadProfile> loaded = read();
-  MOE_RETURN_IF_ERROR(loaded.status().at(profile));
+  MOE_ASSIGN_OR_RETURN(LoadProfile loaded, read());
   SmallVector<ExpertsOp> layers;
   getOperation().walk([&](ExpertsOp op) { layers.push_back(op); });
-  if (layers.size() != loaded->layers.size())
+  if (layers.size() != loaded.layers.size())
     return Status(StatusCode::Usage, profile + ": loads of " +
-                                         std::to_string(loaded->layers.size()) +
+                                         std::to_string(loaded.layers.size()) +
                                          " layers, the model has " +
                                          std::to_string(layers.size()) +
                                          " layers of experts");
   for (auto [index, op] : llvm::enumerate(layers)) {
-    const ExpertLoads &loads = loaded->layers[index];
+    const ExpertLoads &loads = loaded.layers[index];
     int64_t numExperts = getTensorType(op.getW1()).getDimSize(0);
     if (loads.numExperts() != numExperts)
       return Status(StatusCode::Usage, profile + ": layer " +

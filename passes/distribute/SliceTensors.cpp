@@ -38,8 +38,9 @@ static void reportWhole(func::FuncOp func) {
       mlir::remark::missed(
           op.getLoc(),
           mlir::remark::RemarkOpts::name("whole").category(kSliceTensors))
-          << "every rank has all of " << toString(getDims(op.getRhs()))
-          << ": it computes neither heads, nor a vocabulary, nor one of a pair";
+          << "every rank has all of " + toString(getDims(op.getRhs())) +
+                 ": it computes neither heads, nor a vocabulary, nor one of a "
+                 "pair";
 }
 
 static void sliceFunction(func::FuncOp func, int64_t tp) {

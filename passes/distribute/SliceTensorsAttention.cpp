@@ -82,15 +82,16 @@ static Value takeKeys(Slicing &slicing, Value keys, const Heads &heads,
 }
 
 static void report(AttentionOp op, const Heads &heads, int64_t tp) {
-  auto remark = mlir::remark::passed(
-      op.getLoc(),
-      mlir::remark::RemarkOpts::name("attention").category(kSliceTensors));
-  remark << std::to_string(heads.queries) << " heads over "
-         << std::to_string(heads.keys)
-         << " of keys: " << std::to_string(heads.units) << " units over "
-         << std::to_string(tp) << " ranks";
+  std::string text = std::to_string(heads.queries) + " heads over " +
+                     std::to_string(heads.keys) +
+                     " of keys: " + std::to_string(heads.units) +
+                     " units over " + std::to_string(tp) + " ranks";
   if (heads.areRepeated())
-    remark << ", heads of keys repeated";
+    text += ", heads of keys repeated";
+  mlir::remark::passed(
+      op.getLoc(),
+      mlir::remark::RemarkOpts::name("attention").category(kSliceTensors))
+      << text;
 }
 
 void moe::pass::sliceAttention(Slicing &slicing, AttentionOp op) {

@@ -151,7 +151,7 @@ void Slicing::give(Value whole, Value part, int axis, const Cut &cut) {
       mlir::remark::analysis(
           whole.getLoc(),
           mlir::remark::RemarkOpts::name("gather").category(kSliceTensors))
-          << "slices meet here: gathers " << toString(getDims(whole));
+          << "slices meet here: gathers " + toString(getDims(whole));
       gathered = AllGatherOp::create(builder, whole.getLoc(), whole.getType(),
                                      part, axis, cut.units.symbol);
       taken[keyOf(gathered, axis, cut)] = part;

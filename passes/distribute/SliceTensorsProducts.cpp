@@ -22,9 +22,9 @@ static void reportUnits(Operation *op, StringRef name, int64_t size) {
   mlir::remark::passed(
       op->getLoc(),
       mlir::remark::RemarkOpts::name(name).category(kSliceTensors))
-      << "ranks divide the " << std::to_string(size) << " inner columns in "
-      << std::to_string(size / unitOf(size)) << " units of "
-      << std::to_string(unitOf(size));
+      << "ranks divide the " + std::to_string(size) + " inner columns in " +
+             std::to_string(size / unitOf(size)) + " units of " +
+             std::to_string(unitOf(size));
 }
 
 //===----------------------------------------------------------------------===//
@@ -60,8 +60,8 @@ void moe::pass::sliceFfn(Slicing &slicing, FfnOp op) {
     mlir::remark::missed(
         op.getLoc(),
         mlir::remark::RemarkOpts::name("ffn").category(kSliceTensors))
-        << "an inner dimension of " << getDim(op.getW2(), 0).toString()
-        << " has fewer than two units: every rank computes it";
+        << "an inner dimension of " + getDim(op.getW2(), 0).toString() +
+               " has fewer than two units: every rank computes it";
     return;
   }
   FirstLayer gate{op.getW1(), op.getB1()}, linear{op.getW3(), op.getB3()};

@@ -69,8 +69,9 @@ static void sliceLookup(Slicing &slicing, GatherOp op, const Cut &cut) {
   mlir::remark::passed(
       op.getLoc(),
       mlir::remark::RemarkOpts::name("embedding").category(kSliceTensors))
-      << "ranks divide the "
-      << std::to_string(getTensorType(op.getData()).getDimSize(0)) << " rows";
+      << "ranks divide the " +
+             std::to_string(getTensorType(op.getData()).getDimSize(0)) +
+             " rows";
 }
 
 /// Columns of the vocabulary, or a result of the function with a unit for each
@@ -91,7 +92,7 @@ static void sliceOutput(Slicing &slicing, MatmulOp op, int64_t vocabulary) {
   mlir::remark::passed(
       op.getLoc(),
       mlir::remark::RemarkOpts::name("output").category(kSliceTensors))
-      << "ranks divide the " << std::to_string(size) << " columns";
+      << "ranks divide the " + std::to_string(size) + " columns";
 }
 
 void moe::pass::sliceVocabulary(Slicing &slicing) {
