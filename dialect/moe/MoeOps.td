@@ -629,11 +629,15 @@ def Moe_GateOp : Moe_InferredOp<"gate", [AttrSizedOperandSegments]> {
     Capacity, if drop_policy is not none: C = max(min_capacity, ceil(f32(T / E)
     * f32(capacity_factor * k))), in f32 over all tokens of the batch.
     `used_token` `[T]` i1: others route nowhere and use no capacity.
+    With `part`, the operands hold this rank's rows, which that local symbol
+    divides; capacity and competition are those of the rows of all ranks of its
+    group, in their order, and random counts tokens over all of them.
     * C1: 1 <= k <= E, C2: num_groups divides E and 1 <= topk_groups <=
       num_groups, C3: the sparse mixer has k = 2, C4: random needs a seed,
       C5: logits are floats `[T, E]` with E a constant, C6: the other operands
       have the dimensions above, C7: k of the experts that stay in the groups
-      exist.
+      exist, C8: part stands in the function's moe.local_symbols and divides the
+      rows, and there is a drop policy.
   }];
   let arguments = (ins T:$logits, Optional<T>:$selection_bias,
     Optional<T>:$expert_scale,
@@ -653,13 +657,15 @@ def Moe_GateOp : Moe_InferredOp<"gate", [AttrSizedOperandSegments]> {
     DefaultValuedAttr<F32Attr, "1.0f">:$capacity_factor,
     DefaultValuedAttr<I64Attr, "0">:$min_capacity,
     DefaultValuedAttr<BoolAttr, "false">:$normalize_after_drop,
-    OptionalAttr<I64Attr>:$random_seed);
+    OptionalAttr<I64Attr>:$random_seed,
+    OptionalAttr<StrAttr>:$part);
   let results = (outs T:$weights, T:$experts);
   let assemblyFormat = [{
     $logits (`selection_bias` $selection_bias^)? (`expert_scale`
     $expert_scale^)? (`mix_scores` $mix_scores^)? (`used_token` $used_token^)?
     attr-dict `:` functional-type(operands, results)
   }];
+  let hasVerifier = 1;
 }
 def Moe_DispatchOp : Moe_PureOp<"dispatch"> {
   let summary = "rows of tokens, grouped by expert";

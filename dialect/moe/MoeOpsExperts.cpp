@@ -83,6 +83,25 @@ LogicalResult GateOp::inferReturnTypes(MLIRContext *context,
   return success();
 }
 
+LogicalResult GateOp::verify() {
+  if (!getPart())
+    return success();
+  Inference check(*this);
+  // C8: part stands in moe.local_symbols and divides the rows, which compete.
+  if (getDropPolicy() == DropPolicy::None)
+    return check.error("has part '" + *getPart() +
+                       "' without a drop policy, so no rows compete");
+  if (!lookUpSymbol(*this, kLocalSymbols, *getPart()))
+    return check.error("has part '" + *getPart() +
+                       "', which is not in the function's moe.local_symbols");
+  DimExpr rows = getDim(getLogits(), 0);
+  return check.expect(
+      DimExpr::divideExactly(rows, DimExpr::symbol(getPart()->str()))
+          .has_value(),
+      "has " + rows.toString() + " rows, which is no part as '" + *getPart() +
+          "' is");
+}
+
 //===----------------------------------------------------------------------===//
 // DispatchOp, CombineOp
 //===----------------------------------------------------------------------===//

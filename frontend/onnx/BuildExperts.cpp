@@ -161,7 +161,8 @@ LogicalResult ExpertsBuilder::route() {
       MixWeight::Score,
       normalize && !sparseMixer ? Normalize::SumPlus : Normalize::None,
       APFloat(0.0f), APFloat(1.0f), 1, 1, GroupScore::Max, false,
-      APFloat(0.01f), DropPolicy::None, APFloat(1.0f), 0, false, IntegerAttr());
+      APFloat(0.01f), DropPolicy::None, APFloat(1.0f), 0, false, IntegerAttr(),
+      StringAttr());
   if (failed(gate))
     return failure();
   weights = gate->getWeights();

@@ -280,7 +280,8 @@ FailureOr<GateOp> buildGate(OpBuilder &builder, Location loc, Value logits,
                                builder.getF32FloatAttr(attrs.capacityFactor),
                                builder.getI64IntegerAttr(attrs.minCapacity),
                                builder.getBoolAttr(attrs.normalizeAfterDrop),
-                               IntegerAttr());
+                               /*random_seed=*/IntegerAttr(),
+                               /*part=*/StringAttr());
 }
 
 } // namespace moe::pass

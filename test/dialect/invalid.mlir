@@ -1273,6 +1273,41 @@ func.func @gate_c7(%a: tensor<5x8xf32>) {
 
 // -----
 
+func.func @gate_c8(%a: tensor<?x8xf32, #moe.dims<batch.local, 8>>) {
+  // expected-error @+1 {{has part 'batch.local', which is not in the function's moe.local_symbols}}
+  %0:2 = moe.gate %a {k = 1 : i64, part = "batch.local",
+                      drop_policy = #moe<drop_policy token>}
+      : (tensor<?x8xf32, #moe.dims<batch.local, 8>>)
+      -> (tensor<?x1xf32, #moe.dims<batch.local, 1>>,
+          tensor<?x1xi32, #moe.dims<batch.local, 1>>)
+  return
+}
+
+// -----
+
+func.func @gate_c8_whole(%a: tensor<5x8xf32>)
+    attributes {moe.local_symbols = {"batch.local" = "batch"}} {
+  // expected-error @+1 {{has 5 rows, which is no part as 'batch.local' is}}
+  %0:2 = moe.gate %a {k = 1 : i64, part = "batch.local",
+                      drop_policy = #moe<drop_policy token>}
+      : (tensor<5x8xf32>) -> (tensor<5x1xf32>, tensor<5x1xi32>)
+  return
+}
+
+// -----
+
+func.func @gate_c8_no_drop(%a: tensor<?x8xf32, #moe.dims<batch.local, 8>>)
+    attributes {moe.local_symbols = {"batch.local" = "batch"}} {
+  // expected-error @+1 {{has part 'batch.local' without a drop policy, so no rows compete}}
+  %0:2 = moe.gate %a {k = 1 : i64, part = "batch.local"}
+      : (tensor<?x8xf32, #moe.dims<batch.local, 8>>)
+      -> (tensor<?x1xf32, #moe.dims<batch.local, 1>>,
+          tensor<?x1xi32, #moe.dims<batch.local, 1>>)
+  return
+}
+
+// -----
+
 func.func @dispatch_c1(%a: tensor<5x16xf32>, %b: tensor<4x2xi32>) {
   // expected-error @+1 {{has experts of [4, 2], expected [5, 2]}}
   %0:3 = moe.dispatch %a, %b {num_experts = 8 : i64}
