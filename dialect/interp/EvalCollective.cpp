@@ -86,6 +86,7 @@ static CommGroup groupOf(AllToAllBackOp op) {
   return op.getPlacement().getGroup();
 }
 static CommGroup groupOf(AllReduceOp op) { return op.getGroup(); }
+static CommGroup groupOf(GateOp op) { return groupOfPart(op, *op.getPart()); }
 template <typename OpTy> static CommGroup groupOf(OpTy op) {
   return groupOfPart(op, op.getPart());
 }
@@ -109,6 +110,9 @@ static AllResults evaluateGroups(OpTy op, ArrayRef<Frame> frames) {
 
 std::optional<AllResults> evaluateCollective(Operation *op,
                                              ArrayRef<Frame> frames) {
+  // Tokens of all ranks compete for places.
+  if (auto gate = dyn_cast<GateOp>(op); gate && gate.getPart())
+    return evaluateGroups(gate, frames);
 #define MOE_COLLECTIVE_OP(OP)                                                  \
   if (auto inner = dyn_cast<OP>(op))                                           \
     return evaluateGroups(inner, frames);

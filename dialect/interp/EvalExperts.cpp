@@ -48,27 +48,58 @@ static GateConfig configOf(GateOp op) {
   return config;
 }
 
-FailureOr<Results> evaluate(GateOp op, const Frame &frame) {
-  const HostTensor &logits = frame.get(op.getLogits());
+static void appendFloats(std::vector<float> &values, const HostTensor *tensor) {
+  std::vector<float> more = toFloats(tensor);
+  values.insert(values.end(), more.begin(), more.end());
+}
+
+/// The operands of a gate that works on the rows of all `frames`, in order.
+static GateInputs inputsOf(GateOp op, Group frames) {
+  const Frame &first = *frames.front();
   GateInputs inputs;
-  inputs.numTokens = logits.shape[0];
-  inputs.numExperts = logits.shape[1];
-  inputs.logits = toFloats(&logits);
-  inputs.selectionBias = toFloats(frame.find(op.getSelectionBias()));
-  inputs.expertScale = toFloats(frame.find(op.getExpertScale()));
-  inputs.mixScores = toFloats(frame.find(op.getMixScores()));
-  if (const HostTensor *used = frame.find(op.getUsedToken()))
-    for (Scalar element : used->elements)
-      inputs.usedToken.push_back(element.i != 0);
-  GateConfig config = configOf(op);
-  GateOutputs outputs = evaluateGate(config, inputs);
-  HostTensor weights(DType::F32, {inputs.numTokens, config.k});
-  HostTensor experts(DType::I32, {inputs.numTokens, config.k});
+  inputs.numExperts = first.get(op.getLogits()).shape[1];
+  inputs.selectionBias = toFloats(first.find(op.getSelectionBias()));
+  inputs.expertScale = toFloats(first.find(op.getExpertScale()));
+  for (const Frame *frame : frames) {
+    inputs.numTokens += frame->get(op.getLogits()).shape[0];
+    appendFloats(inputs.logits, frame->find(op.getLogits()));
+    appendFloats(inputs.mixScores, frame->find(op.getMixScores()));
+    if (const HostTensor *used = frame->find(op.getUsedToken()))
+      for (Scalar element : used->elements)
+        inputs.usedToken.push_back(element.i != 0);
+  }
+  return inputs;
+}
+
+/// The results of `numTokens` tokens from `begin`.
+static Results tokensOf(const GateOutputs &outputs, int64_t k, int64_t begin,
+                        int64_t numTokens) {
+  HostTensor weights(DType::F32, {numTokens, k});
+  HostTensor experts(DType::I32, {numTokens, k});
   for (int64_t i = 0; i < weights.size(); ++i) {
-    weights.elements[i] = scalarOf(double(outputs.weights[i]));
-    experts.elements[i] = scalarOf(int64_t(outputs.experts[i]));
+    weights.elements[i] = scalarOf(double(outputs.weights[begin * k + i]));
+    experts.elements[i] = scalarOf(int64_t(outputs.experts[begin * k + i]));
   }
   return Results{std::move(weights), std::move(experts)};
+}
+
+FailureOr<Results> evaluate(GateOp op, const Frame &frame) {
+  const Frame *alone = &frame;
+  GateInputs inputs = inputsOf(op, Group(alone));
+  GateOutputs outputs = evaluateGate(configOf(op), inputs);
+  return tokensOf(outputs, op.getK(), 0, inputs.numTokens);
+}
+
+AllResults evaluateAll(GateOp op, Group group) {
+  GateOutputs outputs = evaluateGate(configOf(op), inputsOf(op, group));
+  SmallVector<Results> results;
+  int64_t begin = 0;
+  for (const Frame *frame : group) {
+    int64_t numTokens = frame->get(op.getLogits()).shape[0];
+    results.push_back(tokensOf(outputs, op.getK(), begin, numTokens));
+    begin += numTokens;
+  }
+  return results;
 }
 
 //===----------------------------------------------------------------------===//

@@ -91,6 +91,9 @@ using Group = llvm::ArrayRef<const Frame *>;
   AllResults evaluateAll(dialect::OP op, Group group);
 #include "dialect/interp/Ops.def"
 
+/// Of a gate whose rows ranks divide: tokens of all of them compete.
+AllResults evaluateAll(dialect::GateOp op, Group group);
+
 /// The results of each rank; nothing if `op` is no collective.
 std::optional<AllResults> evaluateCollective(mlir::Operation *op,
                                              llvm::ArrayRef<Frame> frames);
