@@ -15,8 +15,8 @@
 
 namespace moe {
 
-/// True for kernels that talk to other ranks. All ranks of a group must reach
-/// their steps in the same order.
+/// True for kernels whose steps all talk to other ranks. All ranks of a group
+/// must reach such steps in the same order.
 inline bool isCollectiveKernel(std::string_view kernel) {
   static constexpr std::string_view kNames[] = {"all_gather", "all_reduce",
                                                 "reduce_scatter", "all_to_all",
@@ -25,8 +25,17 @@ inline bool isCollectiveKernel(std::string_view kernel) {
          std::end(kNames);
 }
 
+/// True for a kernel that talks to other ranks if its step names a part: tokens
+/// of all ranks compete for the places of experts.
+inline bool isCollectiveWithPart(std::string_view kernel) {
+  return kernel == "gate";
+}
+
 inline bool isCollective(const plan::StepT &step) {
-  return isCollectiveKernel(step.kernel);
+  auto isPart = [](const auto &attribute) { return attribute->name == "part"; };
+  return isCollectiveKernel(step.kernel) ||
+         (isCollectiveWithPart(step.kernel) &&
+          std::any_of(step.attributes.begin(), step.attributes.end(), isPart));
 }
 
 /// True for steps that look up in their layer's placement which experts this

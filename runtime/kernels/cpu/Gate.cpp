@@ -6,13 +6,15 @@
 //===----------------------------------------------------------------------===//
 //
 // Three phases: each token chooses its experts (in parallel), experts that
-// overflow drop tokens (in order, over the whole batch), and the weights are
-// finished. Without capacity, a token is done at once.
+// overflow drop tokens (GateDrop.h), and the weights are finished. Without
+// capacity, a token is done at once.
+//
+// With `part`, ranks divide the tokens, and those of all compete.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/kernels/cpu/Element.h"
-#include "runtime/kernels/cpu/GateConfig.h"
+#include "runtime/kernels/cpu/GateDrop.h"
 #include "runtime/kernels/cpu/Kernels.h"
 #include "runtime/kernels/cpu/Support.h"
 #include "runtime/plan/StepAttributes.h"
@@ -32,29 +34,27 @@ struct Rows {
 };
 
 /// All operands as f32 (or null), and the memory of the run.
-struct Routing {
-  int64_t tokens = 0, experts = 0;
+struct Routing : Choices {
   const float *logits = nullptr, *selectionBias = nullptr,
               *expertScale = nullptr, *mixScores = nullptr;
   const uint8_t *usedToken = nullptr;
-  float *weights = nullptr; ///< [T, k]
-  int32_t *chosen = nullptr;
 
   // Converted operands.
   float *logitsBuffer, *biasBuffer, *scaleBuffer, *mixBuffer;
   Rows *threads;
-  // Dropping.
-  float *keys;      ///< [T, k], what tokens are ranked by
-  int64_t *counts;  ///< [E + 1]
-  int64_t *choices; ///< [T k], sorted by expert
+  DropMemory dropping;
 
   bool isUsed(int64_t token) const { return !usedToken || usedToken[token]; }
 };
 
 class GateKernel : public CpuKernel {
 public:
-  GateKernel(const KernelSpec &spec, const Isa &isa, GateConfig config)
-      : CpuKernel(spec, isa), config(config) {}
+  GateKernel(const KernelSpec &spec, const Isa &isa, GateConfig config,
+             std::string part)
+      : CpuKernel(spec, isa), config(config), part(std::move(part)),
+        dropping(config, /*isDivided=*/!this->part.empty(), spec.rank,
+                 spec.numRanks),
+        numRanks(spec.numRanks) {}
   StatusOr<size_t> workspaceBytes(const KernelArgs &args,
                                   int numThreads) const override {
     MOE_RETURN_IF_ERROR(check(args));
@@ -69,10 +69,8 @@ private:
   Status checkOperand(const KernelArgs &args, size_t i, const char *operand,
                       std::initializer_list<int64_t> dims) const;
   Routing cut(Scratch &scratch, const KernelArgs &args, int numThreads) const;
-  bool ranksTokens() const {
-    return config.dropPolicy == DropPolicy::Probs ||
-           config.dropPolicy == DropPolicy::Logits;
-  }
+  StatusOr<RowsOfRanks> rowsOf(const StepContext &context,
+                               int64_t tokens) const;
 
   void choose(const Routing &routing, int64_t token, const Rows &rows) const;
   void mixSparsely(const Routing &routing, int64_t token,
@@ -83,12 +81,11 @@ private:
   void setKeys(const Routing &routing, int64_t token, const Rows &rows) const;
   void normalize(const Routing &routing, int64_t token) const;
   void finish(const Routing &routing, int64_t token) const;
-  void dropInOrder(const Routing &routing, int64_t capacity) const;
-  int64_t placesOf(const Routing &routing, const int64_t *first,
-                   const int64_t *last, int64_t capacity) const;
-  void dropWorst(const Routing &routing, int64_t capacity) const;
 
   GateConfig config;
+  std::string part; ///< the symbol that ranks divide, or empty
+  GateDrop dropping;
+  int numRanks;
 };
 
 } // namespace
@@ -164,11 +161,8 @@ Routing GateKernel::cut(Scratch &scratch, const KernelArgs &args,
     if (routing.threads)
       routing.threads[i] = rows;
   }
-  bool drops = config.dropPolicy != DropPolicy::None;
-  int64_t numChoices = drops ? routing.tokens * config.k : 0;
-  routing.keys = scratch.take<float>(ranksTokens() ? numChoices : 0);
-  routing.counts = scratch.take<int64_t>(drops ? routing.experts + 1 : 0);
-  routing.choices = scratch.take<int64_t>(numChoices);
+  routing.dropping = dropping.cut(scratch, routing.tokens, routing.experts);
+  routing.competitors = routing.dropping.competitors;
   return routing;
 }
 
@@ -288,6 +282,7 @@ void GateKernel::choose(const Routing &routing, int64_t token,
 // Dropping
 //===----------------------------------------------------------------------===//
 
+/// What the choices of a token compete with.
 void GateKernel::setKeys(const Routing &routing, int64_t token,
                          const Rows &rows) const {
   const float *logits = routing.logits + token * routing.experts;
@@ -296,86 +291,31 @@ void GateKernel::setKeys(const Routing &routing, int64_t token,
     isa.softmaxRow(logits, rows.other, routing.experts, false);
     keys = rows.other;
   }
-  for (int64_t j = 0; j < config.k; ++j)
-    routing.keys[token * config.k + j] =
-        keys[routing.chosen[token * config.k + j]];
+  for (int64_t i = token * config.k; i < (token + 1) * config.k; ++i)
+    routing.competitors[i] = {keys[routing.chosen[i]], routing.chosen[i]};
 }
 
-static void dropChoice(const Routing &routing, int64_t choice) {
-  routing.chosen[choice] = -1;
-  routing.weights[choice] = 0;
-}
-
-/// Places go in order: by choice, then token, or by token, then choice. Who
-/// comes too late is counted all the same.
-void GateKernel::dropInOrder(const Routing &routing, int64_t capacity) const {
-  std::fill_n(routing.counts, routing.experts, 0);
-  auto place = [&](int64_t choice) {
-    int32_t expert = routing.chosen[choice];
-    if (expert >= 0 && routing.counts[expert]++ >= capacity)
-      dropChoice(routing, choice);
-  };
-  int64_t k = config.k;
-  if (config.dropPolicy == DropPolicy::Choice) {
-    for (int64_t j = 0; j < k; ++j)
-      for (int64_t token = 0; token < routing.tokens; ++token)
-        place(token * k + j);
-    return;
+/// How ranks divide the tokens that compete, of which this one has `tokens`.
+StatusOr<RowsOfRanks> GateKernel::rowsOf(const StepContext &context,
+                                         int64_t tokens) const {
+  RowsOfRanks rows;
+  if (part.empty()) {
+    rows.whole = tokens;
+    return rows;
   }
-  for (int64_t choice = 0; choice < routing.tokens * k; ++choice)
-    place(choice);
-}
-
-/// The places of an expert that those who chose it get. By logits, tokens that
-/// did not choose it compete with 0, before everybody with a negative logit.
-int64_t GateKernel::placesOf(const Routing &routing, const int64_t *first,
-                             const int64_t *last, int64_t capacity) const {
-  if (config.dropPolicy != DropPolicy::Logits)
-    return capacity;
-  int64_t numPositive = std::count_if(
-      first, last, [&](int64_t choice) { return !(routing.keys[choice] < 0); });
-  int64_t numOthers = routing.tokens - (last - first);
-  return std::max(std::min(capacity, numPositive), capacity - numOthers);
-}
-
-/// Places go to the tokens that rank highest, ties to the lower token.
-void GateKernel::dropWorst(const Routing &routing, int64_t capacity) const {
-  int64_t numChoices = routing.tokens * config.k;
-  int64_t *begins = routing.counts;
-  std::fill_n(begins, routing.experts + 1, 0);
-  for (int64_t i = 0; i < numChoices; ++i)
-    if (routing.chosen[i] >= 0)
-      ++begins[routing.chosen[i] + 1];
-  for (int64_t e = 0; e < routing.experts; ++e)
-    begins[e + 1] += begins[e];
-  // Sorting moves each begin to the begin of the next expert.
-  for (int64_t i = 0; i < numChoices; ++i)
-    if (routing.chosen[i] >= 0)
-      routing.choices[begins[routing.chosen[i]]++] = i;
-  int64_t begin = 0;
-  for (int64_t e = 0; e < routing.experts; ++e) {
-    int64_t end = begins[e];
-    int64_t *first = routing.choices + begin, *last = routing.choices + end;
-    begin = end;
-    int64_t places = placesOf(routing, first, last, capacity);
-    if (last - first <= places)
-      continue;
-    auto isBetter = [&](int64_t a, int64_t b) {
-      if (config.dropPolicy == DropPolicy::Random) {
-        uint64_t x = randomTokenPriority(config.randomSeed, a / config.k, e);
-        uint64_t y = randomTokenPriority(config.randomSeed, b / config.k, e);
-        return x != y ? x > y : a < b;
-      }
-      float x = routing.keys[a], y = routing.keys[b];
-      bool xIsNan = x != x, yIsNan = y != y;
-      if (xIsNan != yIsNan)
-        return yIsNan;
-      return x != y && !xIsNan ? x > y : a < b;
-    };
-    std::nth_element(first, first + places, last, isBetter);
-    for (int64_t *choice = first + places; choice < last; ++choice)
-      dropChoice(routing, *choice);
-  }
+  MOE_ASSIGN_OR_RETURN(rows.begins, partBegins(context, part, numRanks));
+  int rank = context.comm.rank();
+  int64_t units = rows.begins[rank + 1] - rows.begins[rank];
+  if (units > 0 ? tokens % units != 0 : tokens != 0)
+    return badPlan("this rank's part has " + std::to_string(units) +
+                   " of the logits' " + std::to_string(tokens) + " rows");
+  // Without rows, there is nothing to decide here and no size is needed.
+  rows.each = units > 0 ? tokens / units : 0;
+  auto whole = checkedMul(rows.begins.back(), rows.each);
+  if (!whole)
+    return badPlan("the rows of all ranks overflow 64 bits");
+  rows.whole = *whole;
+  return rows;
 }
 
 //===----------------------------------------------------------------------===//
@@ -409,6 +349,8 @@ void GateKernel::finish(const Routing &routing, int64_t token) const {
 Status GateKernel::run(const KernelArgs &args, StepContext &context) const {
   MOE_RETURN_IF_ERROR(check(args));
   ThreadPool &pool = context.pool;
+  MOE_ASSIGN_OR_RETURN(RowsOfRanks rowsOfRanks,
+                       rowsOf(context, args.inputs[0].dims[0]));
   Scratch scratch(context.workspace);
   Routing routing = cut(scratch, args, pool.numThreads());
   if (!scratch.fits())
@@ -441,12 +383,15 @@ Status GateKernel::run(const KernelArgs &args, StepContext &context) const {
   };
   forTokens([&](int64_t token, const Rows &rows) {
     if (!routing.isUsed(token)) {
-      for (int64_t j = 0; j < config.k; ++j)
-        dropChoice(routing, token * config.k + j);
+      for (int64_t i = token * config.k; i < (token + 1) * config.k; ++i) {
+        routing.drop(i);
+        if (routing.competitors)
+          routing.competitors[i] = {0, -1};
+      }
       return;
     }
     choose(routing, token, rows);
-    if (ranksTokens())
+    if (routing.competitors)
       setKeys(routing, token, rows);
     if (!drops || !config.normalizeAfterDrop)
       normalize(routing, token);
@@ -455,12 +400,8 @@ Status GateKernel::run(const KernelArgs &args, StepContext &context) const {
   });
   if (!drops)
     return Status::ok();
-  int64_t capacity = config.capacity(routing.tokens, routing.experts);
-  if (config.dropPolicy == DropPolicy::Choice ||
-      config.dropPolicy == DropPolicy::Token)
-    dropInOrder(routing, capacity);
-  else
-    dropWorst(routing, capacity);
+  MOE_RETURN_IF_ERROR(
+      dropping.run(routing, rowsOfRanks, routing.dropping, context));
   forTokens([&](int64_t token, const Rows &) {
     if (config.normalizeAfterDrop && routing.isUsed(token))
       normalize(routing, token);
@@ -474,9 +415,12 @@ static StatusOr<std::unique_ptr<Kernel>> createGate(const KernelSpec &spec,
   MOE_RETURN_IF_ERROR(checkOperands(spec, 1, 5, 2));
   StepAttributes attributes(spec.step);
   MOE_ASSIGN_OR_RETURN(GateConfig config, GateConfig::parse(attributes));
+  MOE_ASSIGN_OR_RETURN(std::string part, attributes.getString("part", ""));
   MOE_RETURN_IF_ERROR(attributes.checkAllRead());
+  if (!part.empty() && config.dropPolicy == DropPolicy::None)
+    return attributes.error("part", "needs a drop policy");
   return std::unique_ptr<Kernel>(
-      std::make_unique<GateKernel>(spec, isa, config));
+      std::make_unique<GateKernel>(spec, isa, config, std::move(part)));
 }
 
 void registerGate(KernelRegistry &registry, const Isa &isa) {
