@@ -16,6 +16,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/cost/StepWork.h"
+#include "runtime/plan/StepKinds.h"
 
 #include <algorithm>
 #include <cmath>
@@ -25,8 +26,7 @@ using namespace moe;
 using namespace moe::cost;
 
 bool cost::isCollective(const plan::StepT &step) {
-  return step.kernel.starts_with("all_to_all") || step.kernel == "all_gather" ||
-         step.kernel == "all_reduce" || step.kernel == "reduce_scatter";
+  return moe::isCollective(step);
 }
 
 GroupShape GroupShape::of(const Mesh &mesh, plan::Group group,
@@ -155,4 +155,27 @@ void PlanWork::addCollective(StepWork &work, int rank,
   addFlat(work, group, bytes / group.size * others);
   if (step.kernel == "all_reduce")
     addFlat(work, group, bytes / group.size * others);
+}
+
+void PlanWork::addCompetition(StepWork &work, int rank,
+                              const plan::StepT &step) const {
+  work.isCollective = true;
+  work.rounds = 1;
+  GroupShape group = GroupShape::of(sizes.mesh(), step.group, nodeSize);
+  int sizeClass = sizes.classOf(rank);
+  bool byPosition = std::any_of(step.attributes.begin(), step.attributes.end(),
+                                [](const auto &attribute) {
+                                  return attribute->name == "drop_policy" &&
+                                         (attribute->s == "choice" ||
+                                          attribute->s == "token");
+                                });
+  // Counts [k, E] of 4 bytes, or pairs [T, k] of 8.
+  std::vector<int64_t> logits = sizes.dims(sizeClass, step.inputs[0]);
+  std::vector<int64_t> weights = sizes.dims(sizeClass, step.outputs[0]);
+  if (logits.size() != 2 || weights.size() != 2)
+    return;
+  double bytes = byPosition ? 4 * static_cast<double>(weights[1]) *
+                                  static_cast<double>(logits[1])
+                            : 8 * sizes.elements(sizeClass, step.outputs[0]);
+  addFlat(work, group, bytes * (group.size - 1));
 }

@@ -52,14 +52,16 @@ double RankClock::collectiveSeconds(const StepWork &work) const {
   };
   add(work.inside, cluster.insideNode);
   add(work.across, cluster.acrossNodes);
-  return seconds + work.units * cluster.device.kernel(KernelKind::Move).perUnit;
+  return seconds;
 }
 
 double RankClock::seconds(const StepWork &work, bool slowest) const {
   const Device &device = cluster.device;
-  if (work.isCollective)
-    return device.stepOverhead + collectiveSeconds(work);
   const KernelCost &kernel = device.kernel(work.kind);
+  double exchange = work.isCollective ? collectiveSeconds(work) : 0;
+  // Of all others that talk to other ranks, the work is to move bytes.
+  if (work.isCollective && work.kind == KernelKind::Move)
+    return device.stepOverhead + exchange + work.units * kernel.perUnit;
   double flopsFactor = slowest ? work.flopsFactor : 1;
   double bytesFactor = slowest ? work.bytesFactor : 1;
   double memory = bytesFactor * work.weightBytes / bandwidth(workingSet) +
@@ -69,5 +71,5 @@ double RankClock::seconds(const StepWork &work, bool slowest) const {
   double seconds =
       device.stepOverhead + kernel.overhead +
       std::cbrt(memory * memory * memory + compute * compute * compute);
-  return seconds * sharers();
+  return seconds * sharers() + exchange;
 }

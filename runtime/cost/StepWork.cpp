@@ -369,7 +369,7 @@ StepWork PlanWork::work(int rankClass, int index) const {
     addAttention(work, rank, step);
   } else if (step.kernel.starts_with("all_to_all")) {
     addExchange(work, rank, index);
-  } else if (isCollective(step)) {
+  } else if (isCollective(step) && step.kernel != "gate") {
     addCollective(work, rank, step);
   } else if (kindOf(step.kernel) == KernelKind::Move) {
     addMove(work, rank, step);
@@ -381,6 +381,8 @@ StepWork PlanWork::work(int rankClass, int index) const {
     if (isElementwise)
       work.units *=
           static_cast<double>(std::max<size_t>(1, step.program.size()));
+    if (isCollective(step))
+      addCompetition(work, rank, step);
   }
   return work;
 }

@@ -116,6 +116,8 @@ private:
   void addAttention(StepWork &work, int rank, const plan::StepT &step) const;
   void addExchange(StepWork &work, int rank, int index) const;
   void addCollective(StepWork &work, int rank, const plan::StepT &step) const;
+  /// What ranks tell each other of a gate whose tokens they divide.
+  void addCompetition(StepWork &work, int rank, const plan::StepT &step) const;
   void addMove(StepWork &work, int rank, const plan::StepT &step) const;
 
   const PlanSizes &sizes;

@@ -76,6 +76,26 @@ TEST_F(StepWorkTest, FlatExchangeKnowsNodes) {
   EXPECT_DOUBLE_EQ(back.across.bytes, 50 * 32);
 }
 
+TEST_F(StepWorkTest, TokensThatCompeteTellWhatDecides) {
+  // A gate of 8 of 8 experts, in place of a step with operands of its shapes.
+  plan::ProgramT program = layerProgram(4);
+  plan::StepT &gate = *program.steps[kBack];
+  gate.kernel = "gate";
+  gate.inputs = {0};
+  EXPECT_FALSE(workOf(program, 400, 0, kBack).isCollective);
+  setText(gate, "part", "batch.local");
+  setText(gate, "drop_policy", "token");
+  // [k, E] counts of 4 bytes to 3 ranks.
+  StepWork work = workOf(program, 400, 0, kBack);
+  EXPECT_TRUE(work.isCollective);
+  EXPECT_EQ(work.kind, KernelKind::Gate);
+  EXPECT_DOUBLE_EQ(work.messages(), 3);
+  EXPECT_DOUBLE_EQ(work.bytesSent(), 3 * 8 * 8 * 4);
+  gate.attributes.back()->s = "probs";
+  // Pairs of 8 bytes of 100 tokens.
+  EXPECT_DOUBLE_EQ(workOf(program, 400, 0, kBack).bytesSent(), 3 * 100 * 8 * 8);
+}
+
 TEST_F(StepWorkTest, HierarchicalExchangeHasFewMessages) {
   plan::ProgramT program = layerProgram(4);
   for (int step : {kExchange, kBack})
