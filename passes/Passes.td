@@ -236,9 +236,10 @@ def DistributePass : Moe_ModulePass<"moe-distribute"> {
     moe.all_to_all and come back by moe.all_to_all_back, in the form that
     `moe.form` says.
 
-    Where tokens compete for places in experts, all ranks see all logits, so
-    that the same tokens are dropped on any number of ranks. With
-    capacity-per-rank each rank decides on its own tokens, as DeepSpeed does.
+    Where tokens compete for places in experts, the gate gets a `part`: ranks
+    tell each other what decides, so that the same tokens are dropped on any
+    number of ranks. With capacity-per-rank each rank decides on its own tokens,
+    as DeepSpeed does.
   }];
   let options = [
     Option<"capacityPerRank", "capacity-per-rank", "bool", "false",

@@ -84,27 +84,11 @@ const Part *Distribution::addPart(std::string symbol, DimExpr whole,
   return &part;
 }
 
-/// A gate that decides on the rows of each rank alone, with or without a
-/// capacity.
-static OpSharding gateOfRows(GateOp op, Sharding rows) {
-  OpSharding rule = replicateAll(op);
-  for (auto [want, operand] : llvm::zip_equal(rule.operands, op.getOperands()))
-    if (operand == op.getLogits() || operand == op.getMixScores() ||
-        operand == op.getUsedToken())
-      want = rows;
-  rule.results.assign(2, rows);
-  return rule;
-}
-
 LogicalResult Distribution::analyze(Operation &op) {
   SmallVector<Sharding> operands;
   for (Value operand : op.getOperands())
     operands.push_back(lies.lookup(operand));
   OpSharding rule = chooseSharding(&op, operands);
-  auto gate = dyn_cast<GateOp>(op);
-  if (gate && capacityPerRank && operands[0].isSharded() &&
-      operands[0].axis == 0)
-    rule = gateOfRows(gate, operands[0]);
   if (auto dispatch = dyn_cast<DispatchOp>(op)) {
     FailureOr<OpSharding> chosen = analyzeDispatch(dispatch, std::move(rule));
     if (failed(chosen))
@@ -201,6 +185,19 @@ Value Distribution::convert(Value value, Sharding want, Location loc) {
   return value;
 }
 
+/// Tokens of one rank compete for places with those of all ranks.
+void Distribution::competeOverRanks(GateOp op, const Sharding &rows) {
+  if (op.getDropPolicy() == DropPolicy::None || !rows.isSharded())
+    return;
+  if (!capacityPerRank)
+    op.setPart(rows.part->symbol);
+  mlir::remark::analysis(
+      op.getLoc(),
+      mlir::remark::RemarkOpts::name("capacity").category("moe-distribute"))
+      << (capacityPerRank ? "each rank has a capacity for its own tokens"
+                          : "ranks exchange what decides who is dropped");
+}
+
 LogicalResult Distribution::rewrite(Operation &op) {
   const OpSharding &rule = rules.at(&op);
   builder.setInsertionPoint(&op);
@@ -214,6 +211,8 @@ LogicalResult Distribution::rewrite(Operation &op) {
   }
   for (auto [result, sharding] : llvm::zip_equal(op.getResults(), rule.results))
     result.setType(localType(result, sharding));
+  if (auto gate = dyn_cast<GateOp>(op))
+    competeOverRanks(gate, rule.results[0]);
   if (auto dispatch = dyn_cast<DispatchOp>(op))
     boundRows(dispatch);
   if (auto combine = dyn_cast<CombineOp>(op))

@@ -55,6 +55,7 @@ private:
   void setFunctionType();
 
   // MoE layers.
+  void competeOverRanks(dialect::GateOp op, const Sharding &rows);
   void boundRows(dialect::DispatchOp op);
   mlir::LogicalResult exchange(dialect::ExpertsOp op);
   DimExpr receivedBound(dialect::ExpertsOp op) const;

@@ -199,19 +199,21 @@ static Rule chooseRotary(RotaryOp op, ArrayRef<Sharding> in) {
   return rule;
 }
 
-/// A gate is free to work on any rows of tokens, unless a capacity makes tokens
-/// compete for places: then every rank sees the logits of all.
+/// A gate is free to work on any rows of tokens. With a capacity, it has those
+/// that the outermost group divides: of ranks inside, each has all rows that
+/// compete.
 static Rule chooseGate(GateOp op, ArrayRef<Sharding> in) {
-  if (op.getDropPolicy() != DropPolicy::None)
-    return std::nullopt;
   if (!in[0].isSharded() || in[0].axis != 0)
     return std::nullopt;
+  Sharding rows = in[0];
+  while (op.getDropPolicy() != DropPolicy::None && rows.part->outer)
+    rows.part = rows.part->outer;
   OpSharding rule = replicateAll(op);
-  rule.operands[0] = in[0];
+  rule.operands[0] = rows;
   for (unsigned ods : {3u, 4u}) // mix_scores and used_token
     if (int i = positionOf(op, ods); i >= 0)
-      rule.operands[i] = in[0];
-  rule.results.assign(2, in[0]);
+      rule.operands[i] = rows;
+  rule.results.assign(2, rows);
   return rule;
 }
 

@@ -54,6 +54,8 @@ using namespace moe::pass;
 static constexpr double kWorthwhileProducts = 1 << 20;
 
 static bool isCollective(Operation *op) {
+  if (auto gate = dyn_cast<GateOp>(op))
+    return gate.getPart().has_value();
   return isa<AllToAllOp, AllToAllBackOp, AllGatherOp, AllReduceOp,
              ReduceScatterOp>(op);
 }

@@ -106,7 +106,7 @@ CommGroup moe::pass::stepGroup(Operation *op) {
   return llvm::TypeSwitch<Operation *, CommGroup>(op)
       .Case<ShardOp, AllGatherOp, ReduceScatterOp>(
           [](auto op) { return groupOfPart(op, op.getPart()); })
-      .Case([](GatherOp op) {
+      .Case<GatherOp, GateOp>([](auto op) {
         return op.getPart() ? groupOfPart(op, *op.getPart()) : CommGroup::Rows;
       })
       .Case([](AllReduceOp op) { return op.getGroup(); })

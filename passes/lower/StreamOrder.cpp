@@ -97,9 +97,16 @@ auto StreamOrder::symbolsOf(Value value) -> SmallVector<Resource> {
 // Order
 //===----------------------------------------------------------------------===//
 
+/// As isCollective() of the plan's steps.
+static bool isCollectiveStep(StepOp step) {
+  std::string_view kernel(step.getKernel().data(), step.getKernel().size());
+  std::optional<DictionaryAttr> settings = step.getSettings();
+  return isCollectiveKernel(kernel) ||
+         (isCollectiveWithPart(kernel) && settings && settings->get("part"));
+}
+
 StepOp StreamOrder::conflictOf(StepOp step) {
-  StringRef kernel = step.getKernel();
-  if (!last || isCollectiveKernel({kernel.data(), kernel.size()}))
+  if (!last || isCollectiveStep(step))
     return last;
   StepOp latest;
   auto take = [&](StepOp other) {

@@ -144,6 +144,16 @@ TEST_F(FormsTest, CapacityOfARankCountsItsOwnRows) {
   }
 }
 
+TEST_F(FormsTest, CapacityDropsTheSameTokensOnAnyRanks) {
+  std::string inputs = kModels / "prmoe-lm-dropping" / "inputs_3.npz";
+  auto compiled = [&](int ranks) {
+    return compile("prmoe-lm-dropping", ranks, {"--reduce=exact"});
+  };
+  Tensors expected = run(compiled(1), inputs, 1);
+  for (int ranks : {2, 3, 4, 8})
+    expectSameBits(run(compiled(ranks), inputs, 2), expected);
+}
+
 TEST_F(FormsTest, ChanceDropsTheSameTokensOnAnyMesh) {
   std::string inputs = kModels / "prmoe-lm-dropping" / "inputs_3.npz";
   auto compiled = [&](int ranks, const std::string &seed) {

@@ -29,7 +29,7 @@ func.func @rows(%x: tensor<?x8xf32, #moe.dims<batch, 8>>,
 
 // -----
 
-// Where tokens compete for places, the gate sees the logits of all ranks.
+// Tokens compete for places with those of all ranks, but logits stay.
 
 // CHECK-LABEL: @capacity
 func.func @capacity(%x: tensor<?x8xf32, #moe.dims<batch, 8>>,
@@ -38,15 +38,13 @@ func.func @capacity(%x: tensor<?x8xf32, #moe.dims<batch, 8>>,
     attributes {moe.data_symbols = {r = "batch"}} {
   %w1 = moe.param <fill = 1.0 : f32 : tensor<2x8x16xf32>> : tensor<2x8x16xf32>
   %w2 = moe.param <fill = 1.0 : f32 : tensor<2x16x8xf32>> : tensor<2x16x8xf32>
-  // CHECK: %[[ALL:.*]] = moe.all_gather %{{.*}} {axis = 0 : i64, part = "batch.local"}
-  // CHECK: %[[WEIGHTS:.*]], %[[EXPERTS:.*]] = moe.gate %[[ALL]]
+  // CHECK-NOT: moe.all_gather
+  // CHECK: %[[WEIGHTS:.*]], %[[EXPERTS:.*]] = moe.gate %arg1 {{{.*}}part = "batch.local"} {{.*}} -> (tensor<?x1xf32, #moe.dims<batch.local, 1>>
   %weights, %experts = moe.gate %logits {k = 1 : i64, drop_policy = #moe<drop_policy token>} : (tensor<?x2xf32, #moe.dims<batch, 2>>) -> (tensor<?x1xf32, #moe.dims<batch, 1>>, tensor<?x1xi32, #moe.dims<batch, 1>>)
-  // CHECK: %[[OWN_EXPERTS:.*]] = moe.shard %[[EXPERTS]]
-  // CHECK: moe.dispatch %{{.*}}, %[[OWN_EXPERTS]]
+  // CHECK: moe.dispatch %{{.*}}, %[[EXPERTS]]
   %rows, %counts, %slots = moe.dispatch %x, %experts {num_experts = 2 : i64} : (tensor<?x8xf32, #moe.dims<batch, 8>>, tensor<?x1xi32, #moe.dims<batch, 1>>) -> (tensor<?x8xf32, #moe.dims<r, 8>>, tensor<2xi32>, tensor<?x1xi32, #moe.dims<batch, 1>>)
   %0 = moe.experts relu %rows, %counts w1 %w1 w2 %w2 : (tensor<?x8xf32, #moe.dims<r, 8>>, tensor<2xi32>, tensor<2x8x16xf32>, tensor<2x16x8xf32>) -> tensor<?x8xf32, #moe.dims<r, 8>>
-  // CHECK: %[[OWN_WEIGHTS:.*]] = moe.shard %[[WEIGHTS]]
-  // CHECK: moe.combine %{{.*}}, %{{.*}}, %[[OWN_WEIGHTS]]
+  // CHECK: moe.combine %{{.*}}, %{{.*}}, %[[WEIGHTS]]
   %1 = moe.combine %0, %slots, %weights : (tensor<?x8xf32, #moe.dims<r, 8>>, tensor<?x1xi32, #moe.dims<batch, 1>>, tensor<?x1xf32, #moe.dims<batch, 1>>) -> tensor<?x8xf32, #moe.dims<batch, 8>>
   func.return %1 : tensor<?x8xf32, #moe.dims<batch, 8>>
 }

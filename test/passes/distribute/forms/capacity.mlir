@@ -10,16 +10,17 @@
 // RUN:   --moe-distribute=capacity-per-rank --moe-verify-distributed \
 // RUN:   | FileCheck %s --check-prefix=RANK
 
-// Tokens compete for places with those of all ranks, which see all logits. Per
+// Tokens compete for places with those of all ranks: the gate has a part. Per
 // rank they compete with the tokens of one owner only: DeepSpeed's rule.
 
-// CHECK: %[[ALL:.*]] = moe.all_gather %{{.*}} {axis = 0 : i64, part = "batch.local"}
-// CHECK: %[[W:.*]], %[[E:.*]] = moe.gate %[[ALL]]
-// CHECK: %[[OWN:.*]] = moe.shard %[[E]] {axis = 0 : i64, part = "batch.local"}
-// CHECK: %[[PART:.*]] = moe.shard %[[OWN]] {axis = 0 : i64, part = "tokens1.local"}
+// CHECK-NOT: moe.all_gather
+// CHECK: %[[W:.*]], %[[E:.*]] = moe.gate %arg1 {{{.*}}part = "batch.local"} {{.*}} -> (tensor<?x2xf32, #moe.dims<batch.local, 2>>
+// CHECK: %[[PART:.*]] = moe.shard %[[E]] {axis = 0 : i64, part = "tokens1.local"}
 // CHECK: moe.dispatch %{{.*}}, %[[PART]]
 
-// RANK: %[[W:.*]], %[[E:.*]] = moe.gate %arg1 {{.*}} -> (tensor<?x2xf32, #moe.dims<batch.local, 2>>
+// RANK: %[[W:.*]], %[[E:.*]] = moe.gate %arg1
+// RANK-NOT: part =
+// RANK-SAME: -> (tensor<?x2xf32, #moe.dims<batch.local, 2>>
 // RANK: moe.shard %[[E]] {axis = 0 : i64, part = "tokens1.local"}
 
 !x = tensor<?x4xf32, #moe.dims<batch, 4>>
