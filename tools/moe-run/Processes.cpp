@@ -27,7 +27,7 @@ namespace {
 /// A launcher that ends a job sends SIGTERM, and SIGKILL a second later.
 constexpr milliseconds kPatience{600};
 /// For others to say why they end too, when nobody can be asked yet.
-constexpr milliseconds kStartPatience{300};
+constexpr milliseconds kStartPatience{150};
 
 ProcessOpener opener = openMpiProcesses;
 std::shared_ptr<ProcessGroup> group;

@@ -17,7 +17,7 @@ using namespace moe;
 using namespace moe::mpi;
 
 /// How long a process that has failed waits for the others to find out.
-static constexpr std::chrono::milliseconds kLeaveTime{400};
+static constexpr std::chrono::milliseconds kLeaveTime{800};
 
 /// Open MPI keeps files in /dev/shm until it ends, and a launcher that is
 /// killed leaves them. Once all neighbours have mapped them they need no name.
@@ -77,7 +77,7 @@ Status MpiWorld::meetAll() {
 
   self = ProcessId::ofThis();
   processes.resize(theSize);
-  hasLeft.resize(theSize);
+  hasLeft = std::make_unique<std::atomic<bool>[]>(theSize);
   MOE_RETURN_IF_ERROR(
       check(MPI_Allgather(&self, sizeof(self), MPI_BYTE, processes.data(),
                           sizeof(self), MPI_BYTE, MPI_COMM_WORLD)));
@@ -133,7 +133,6 @@ void MpiWorld::sayGoodbye() {
 }
 
 bool MpiWorld::haveAllLeft() {
-  std::lock_guard lock(pollMutex);
   for (int rank = 0; rank < theSize; ++rank)
     if (rank != theRank && !hasLeft[rank] &&
         stateOf(processes[rank], self) != ProcessState::Dead)

@@ -47,7 +47,7 @@ void MpiWorld::tellAbort(uint32_t family, int numRanks, const Status &why) {
 
 void MpiWorld::tell(int numRanks, const Notice &notice) {
   for (int to = 0; to < numRanks; ++to)
-    if (to != theRank)
+    if (to != theRank && !hasLeft[to])
       port.post(to, notice);
   wakeWatcher();
 }

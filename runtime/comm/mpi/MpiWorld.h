@@ -30,6 +30,7 @@
 #include "runtime/comm/ProcessTable.h"
 #include "runtime/comm/mpi/NoticePort.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <thread>
@@ -134,8 +135,8 @@ private:
   // One thread at a time polls.
   std::mutex pollMutex;
   NoticePort port;
-  /// Ranks that have died, or are about to end because all is done.
-  std::vector<bool> hasLeft;
+  /// Ranks that have died, or are about to end and have said so.
+  std::unique_ptr<std::atomic<bool>[]> hasLeft;
   std::chrono::steady_clock::time_point nextLook;
 
   std::mutex familiesMutex;
