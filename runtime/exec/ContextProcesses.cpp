@@ -20,6 +20,8 @@ using namespace moe;
 /// Ranks must run the same shape in the same way. Each compares all with rank
 /// 0, so all see the same difference.
 Status Context::Impl::agreeOnRun(const RunOptions &runOptions) {
+  gatheredTimes.clear();
+  gatheredLoads.clear();
   std::vector<std::pair<std::string, int64_t>> mine = {
       {"keepState", runOptions.keepState},
       {"presentStates", runOptions.presentStates},
