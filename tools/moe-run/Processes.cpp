@@ -53,6 +53,21 @@ bool endsTogether = false;
   std::_Exit(code);
 }
 
+/// Ends with an error that all processes have found. MPI is not ended: a
+/// launcher that sees one process end with an error would not let the others do
+/// so.
+[[noreturn]] void endInCommon(std::string_view program, const Status &status) {
+  bool isMine = group->rank() == 0 && !isReported.exchange(true);
+  if (isMine)
+    reportError(program, status);
+  Status met = group->gather({}, {});
+  if (!met.isOk() && !isMine)
+    endWith(program, met.at("end"), group->rank());
+  group->leave();
+  std::fflush(stdout);
+  std::_Exit(status.exitCode());
+}
+
 /// Nobody can be told anything before all have started.
 [[noreturn]] void endStart(const Status &why) {
   std::optional<LaunchedRank> self = launchedRank();
@@ -152,15 +167,9 @@ int tools::endProgram(std::string_view program, const Status &status) {
     group->abort(status);
     endWith(program, status, group->rank());
   }
-  // Before any process ends, for then the launcher listens to none any more.
-  bool isMine =
-      !status.isOk() && isFirstProcess() && !isReported.exchange(true);
-  if (isMine)
-    reportError(program, status);
-  if (Status left = group->finish(); !left.isOk()) {
-    if (isMine)
-      std::_Exit(status.exitCode());
+  if (!status.isOk())
+    endInCommon(program, status);
+  if (Status left = group->finish(); !left.isOk())
     endWith(program, left.at("end"), group->rank());
-  }
-  return status.exitCode();
+  return 0;
 }
