@@ -13,6 +13,10 @@
 using namespace moe;
 using namespace moe::cost;
 
+/// 1: memory and multiplications take turns; infinite: they never wait for each
+/// other. Products of 16 rows with matrices from memory and caches give this.
+static constexpr double kOverlap = 4.0 / 3;
+
 RankClock::RankClock(const Cluster &cluster, double ranksOnNode, int threads,
                      double workingSet)
     : cluster(cluster), ranksOnNode(std::max(1.0, ranksOnNode)),
@@ -70,6 +74,7 @@ double RankClock::seconds(const StepWork &work, bool slowest) const {
                                   work.units * kernel.perUnit / threads);
   double seconds =
       device.stepOverhead + kernel.overhead +
-      std::cbrt(memory * memory * memory + compute * compute * compute);
+      std::pow(std::pow(memory, kOverlap) + std::pow(compute, kOverlap),
+               1 / kOverlap);
   return seconds * sharers() + exchange;
 }

@@ -5,15 +5,16 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A step reads bytes and multiplies at the same time; the longer of the two
-// decides, a little delayed by the other where both are alike:
+// A step reads bytes and multiplies at the same time, but not without delaying
+// one by the other:
 //
 //   memory  = weights / bandwidth where they lie + operands / bandwidth
 //   compute = flop / peak + units * time per unit
-//   step    = overheads + (memory^3 + compute^3)^(1/3)
+//   step    = overheads + (memory^(4/3) + compute^(4/3))^(3/4)
 //
-// Weights lie in a cache if all that a run reads fits there, because the next
-// run reads the same. A collective takes, in place of that,
+// so if both are equal, a step takes 1.7 times as long as each. Weights lie in a
+// cache if all that a run reads fits there, because the next run reads the same.
+// A collective takes, in place of that,
 //
 //   rounds * overhead + messages * latency + bytes / bandwidth
 //

@@ -7,7 +7,6 @@
 
 #include "runtime/cost/StepTime.h"
 
-#include <cmath>
 #include <gtest/gtest.h>
 
 using namespace moe;
@@ -42,19 +41,19 @@ TEST(StepTime, RanksOfANodeShareItsMemory) {
   EXPECT_DOUBLE_EQ(RankClock(cluster, 1, 2, 0).bandwidth(1e9), 15e9);
 }
 
-TEST(StepTime, LongerOfMemoryAndMultiplicationsDecides) {
+TEST(StepTime, MemoryAndMultiplicationsDelayEachOther) {
   Cluster cluster = machine();
   RankClock clock(cluster, 1, 1, 1e9);
   StepWork work;
   work.kind = KernelKind::Product;
   work.weightBytes = 1e7; // 1 ms
   EXPECT_NEAR(clock.seconds(work, false), 1e-3, 1e-9);
-  work.flops = 1e7; // 10 us
-  EXPECT_NEAR(clock.seconds(work, false), 1e-3, 1e-6);
-  work.flops = 1e10; // 10 ms
-  EXPECT_NEAR(clock.seconds(work, false), 1e-2, 1e-5);
-  work.flops = 1e9; // 1 ms: cbrt(2)
-  EXPECT_NEAR(clock.seconds(work, false), 1e-3 * std::cbrt(2), 1e-9);
+  work.flops = 1e9; // 1 ms: 2^(3/4)
+  EXPECT_NEAR(clock.seconds(work, false), 1.682e-3, 1e-6);
+  work.flops = 2e9; // (1 + 2^(4/3))^(3/4) = 2.57
+  EXPECT_NEAR(clock.seconds(work, false), 2.57e-3, 1e-5);
+  work.weightBytes = 0;
+  EXPECT_NEAR(clock.seconds(work, false), 2e-3, 1e-9);
 }
 
 TEST(StepTime, SlowestRankHasMore) {
