@@ -140,7 +140,7 @@ LogicalResult PlaceExperts::setMesh() {
 //===----------------------------------------------------------------------===//
 
 /// What the attribute says. A number of tokens that only values tell cannot be
-/// divided, so those layers are replicated.
+/// divided, nor can none at all, so those layers are replicated.
 FailureOr<LayerForm> PlaceExperts::formOf(ExpertsOp op) {
   StatusOr<LayerForm> form =
       toLayerForm(op->getAttrOfType<DictionaryAttr>(kForm));
@@ -150,10 +150,12 @@ FailureOr<LayerForm> PlaceExperts::formOf(ExpertsOp op) {
   DimExpr tokens = dispatch ? getDim(dispatch.getX(), 0) : DimExpr();
   bool isDivided =
       form->exchange.value_or(Exchange::Flat) != Exchange::Replicated;
-  if (isDivided && hasDataSymbol(op, tokens)) {
+  bool isUnknown = hasDataSymbol(op, tokens);
+  if (isDivided && dispatch && (isUnknown || tokens == DimExpr(0))) {
     remarkMissed(op, "replicated",
-                 "every rank routes all " + tokens.toString() +
-                     " tokens: only values tell how many there are");
+                 "every rank routes all " + tokens.toString() + " tokens" +
+                     (isUnknown ? ": only values tell how many there are"
+                                : ": there is nothing to divide"));
     form->exchange = Exchange::Replicated;
     form->small = std::nullopt;
     form->smallTokens = std::nullopt;
@@ -193,8 +195,10 @@ PlaceExperts::chooseForm(ExpertsOp op, const LayerForm &form, const Ranks &on) {
                           "be split over ranks");
   int64_t slices = form.slices.value_or(0);
   if (slices > on.perBlock())
-    return op.emitOpError() << "is to be cut in " << slices << " slices, but "
-                            << on.perBlock() << " ranks hold its experts";
+    return op.emitOpError()
+           << "is to be cut in " << slices << " slices, but " << on.perBlock()
+           << (on.perBlock() == 1 ? " rank holds" : " ranks hold")
+           << " its experts";
   if (isForced && *form.experts != ExpertForm::Slice)
     return *form.experts;
   bool hasFew = numExpertsOf(op) < on.perBlock();

@@ -46,6 +46,8 @@ static StringRef severityName(DiagnosticSeverity severity) {
 DiagnosticPrinter::DiagnosticPrinter(MLIRContext &context,
                                      std::string modelName)
     : context(context), modelName(std::move(modelName)) {
+  // A message names its node; the operation behind it may be a page long.
+  context.printOpOnDiagnostic(false);
   auto print = [this](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Remark && !showsRemarks)
       return;
