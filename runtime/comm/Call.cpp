@@ -44,3 +44,19 @@ Status moe::abortError(const std::string &name, const Status &why) {
   return Status(isStop ? why.code() : StatusCode::RankFailed,
                 name + " failed: " + why.message());
 }
+
+Status moe::checkArguments(Communicator &group, bool isRight, const Call &call,
+                           const char *what) {
+  if (isRight)
+    return Status::ok();
+  Status status(StatusCode::Internal, call.describe() + ": " + what);
+  group.abort(status);
+  return status;
+}
+
+void moe::countMessages(Counters &counters, size_t bytes, int numMessages) {
+  if (bytes == 0)
+    return;
+  counters.messages += numMessages;
+  counters.bytesSent += bytes * numMessages;
+}

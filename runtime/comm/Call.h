@@ -43,6 +43,14 @@ struct Call {
 /// time limit is nobody's failure and keeps its code.
 Status abortError(const std::string &name, const Status &why);
 
+/// Unless the arguments of `call` are right: aborts the group with an error
+/// that says `what` they must be, and returns it.
+Status checkArguments(Communicator &group, bool isRight, const Call &call,
+                      const char *what);
+
+/// Counts messages of `bytes` each; empty ones are none.
+void countMessages(Counters &counters, size_t bytes, int numMessages);
+
 /// Reductions of up to so many bytes are done by every rank for itself.
 constexpr size_t kSmallReduceBytes = 16 * 1024;
 

@@ -62,13 +62,11 @@ public:
 private:
   /// Fails for everyone, because the ranks did not call the same thing.
   Status fail(Status status);
-  Status checkArguments(bool isRight, const Call &call, const char *what);
   void publish(const Call &call, const void *data, size_t bytes);
   Status meet(const Call &call);
   Status checkBytes(const Call &call);
   Status move(const Call &call, std::span<const RecvBlock> recv);
   void leaveUnlessStaged();
-  void count(size_t bytes, int numMessages);
   Note &noteOf(int rank) { return group->note(numCalls, rank); }
 
   std::shared_ptr<ThreadGroup> group;
@@ -81,15 +79,6 @@ private:
 
 Status ThreadCommunicator::fail(Status status) {
   group->meeting.abort(status);
-  return status;
-}
-
-Status ThreadCommunicator::checkArguments(bool isRight, const Call &call,
-                                          const char *what) {
-  if (isRight)
-    return Status::ok();
-  Status status(StatusCode::Internal, call.describe() + ": " + what);
-  abort(status);
   return status;
 }
 
@@ -129,13 +118,6 @@ void ThreadCommunicator::leaveUnlessStaged() {
     group->meeting.leave(theRank);
 }
 
-void ThreadCommunicator::count(size_t bytes, int numMessages) {
-  if (bytes == 0)
-    return;
-  counters().messages += numMessages;
-  counters().bytesSent += bytes * numMessages;
-}
-
 Status ThreadCommunicator::barrier(uint32_t tag) {
   return allToAllV({}, {}, tag);
 }
@@ -144,7 +126,7 @@ Status ThreadCommunicator::allGather(std::span<const std::byte> send,
                                      std::span<std::byte> recv, uint32_t tag) {
   Call call{Operation::AllGather, tag};
   MOE_RETURN_IF_ERROR(
-      checkArguments(recv.size() == send.size() * size(), call,
+      checkArguments(*this, recv.size() == send.size() * size(), call,
                      "the receive buffer must hold one part for each rank"));
   for (int rank = 0; rank < size(); ++rank)
     gatherBlocks[rank] = {recv.data() + rank * send.size(), send.size()};
@@ -156,7 +138,7 @@ Status ThreadCommunicator::allGatherV(std::span<const std::byte> send,
                                       uint32_t tag) {
   Call call{Operation::AllGather, tag};
   MOE_RETURN_IF_ERROR(group->meeting.check());
-  MOE_RETURN_IF_ERROR(checkArguments(recv.size() == size_t(size()), call,
+  MOE_RETURN_IF_ERROR(checkArguments(*this, recv.size() == size_t(size()), call,
                                      "needs one receive block for each rank"));
   publish(call, send.data(), send.size());
   Note &mine = noteOf(theRank);
@@ -164,7 +146,7 @@ Status ThreadCommunicator::allGatherV(std::span<const std::byte> send,
   for (int rank = 0; rank < size(); ++rank)
     mine.recvBytes[rank] = recv[rank].bytes;
   MOE_RETURN_IF_ERROR(move(call, recv));
-  count(send.size(), size() - 1);
+  countMessages(counters(), send.size(), size() - 1);
   return Status::ok();
 }
 
@@ -176,7 +158,7 @@ Status ThreadCommunicator::allToAllV(std::span<const SendBlock> send,
   MOE_RETURN_IF_ERROR(group->meeting.check());
   size_t numBlocks = isBarrier ? 0 : size();
   MOE_RETURN_IF_ERROR(checkArguments(
-      send.size() == numBlocks && recv.size() == numBlocks, call,
+      *this, send.size() == numBlocks && recv.size() == numBlocks, call,
       "needs one send block and one receive block for each rank"));
 
   size_t bytes = 0;
@@ -198,7 +180,7 @@ Status ThreadCommunicator::allToAllV(std::span<const SendBlock> send,
   MOE_RETURN_IF_ERROR(move(call, recv));
   for (size_t rank = 0; rank < numBlocks; ++rank)
     if (static_cast<int>(rank) != theRank)
-      count(send[rank].bytes, 1);
+      countMessages(counters(), send[rank].bytes, 1);
   return Status::ok();
 }
 
@@ -245,7 +227,8 @@ Status ThreadCommunicator::allReduce(void *data, int64_t numElements,
                                      DType dtype, ReduceOp op, uint32_t tag) {
   Call call{Operation::AllReduce, tag, dtype, op, numElements};
   MOE_RETURN_IF_ERROR(group->meeting.check());
-  MOE_RETURN_IF_ERROR(checkArguments(canReduce(dtype) && numElements >= 0, call,
+  MOE_RETURN_IF_ERROR(checkArguments(*this,
+                                     canReduce(dtype) && numElements >= 0, call,
                                      "needs f32, f64, i32 or i64"));
   size_t width = dtypeSize(dtype);
   publish(call, data, numElements * width);
@@ -264,7 +247,7 @@ Status ThreadCommunicator::allReduce(void *data, int64_t numElements,
   reduceInOrder(result + begin * width, sources, end - begin, dtype, op);
 
   if (allStaged) {
-    count(numElements * width, size() - 1);
+    countMessages(counters(), numElements * width, size() - 1);
   } else {
     group->meeting.leave(theRank);
     for (int i = 1; i < size(); ++i) {
@@ -274,9 +257,9 @@ Status ThreadCommunicator::allReduce(void *data, int64_t numElements,
       copyBytes(result + first * width,
                 noteOf(from).send[0].data + first * width,
                 (last - first) * width);
-      count((last - first) * width, 1);
+      countMessages(counters(), (last - first) * width, 1);
     }
-    count((end - begin) * width, size() - 1);
+    countMessages(counters(), (end - begin) * width, size() - 1);
     group->meeting.leave(theRank);
   }
   ++numCalls;
@@ -288,7 +271,8 @@ Status ThreadCommunicator::reduceScatter(const void *send, void *recv,
                                          ReduceOp op, uint32_t tag) {
   Call call{Operation::ReduceScatter, tag, dtype, op, numElements};
   MOE_RETURN_IF_ERROR(group->meeting.check());
-  MOE_RETURN_IF_ERROR(checkArguments(canReduce(dtype) && numElements >= 0, call,
+  MOE_RETURN_IF_ERROR(checkArguments(*this,
+                                     canReduce(dtype) && numElements >= 0, call,
                                      "needs f32, f64, i32 or i64"));
   size_t partBytes = numElements * dtypeSize(dtype);
   publish(call, send, partBytes * size());
@@ -297,7 +281,7 @@ Status ThreadCommunicator::reduceScatter(const void *send, void *recv,
     sources[rank] = noteOf(rank).send[0].data + theRank * partBytes;
   reduceInOrder(recv, sources, numElements, dtype, op);
   leaveUnlessStaged();
-  count(partBytes, size() - 1);
+  countMessages(counters(), partBytes, size() - 1);
   ++numCalls;
   return Status::ok();
 }

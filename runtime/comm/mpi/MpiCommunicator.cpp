@@ -23,22 +23,6 @@ MpiCommunicator::MpiCommunicator(MpiGroup newGroup,
       sendBlocks(group.size()), recvBlocks(group.size()),
       sources(group.size()) {}
 
-Status MpiCommunicator::checkArguments(bool isRight, const Call &call,
-                                       const char *what) {
-  if (isRight)
-    return Status::ok();
-  Status status(StatusCode::Internal, call.describe() + ": " + what);
-  abort(status);
-  return status;
-}
-
-void MpiCommunicator::count(size_t bytes, int numMessages) {
-  if (bytes == 0)
-    return;
-  counters().messages += numMessages;
-  counters().bytesSent += bytes * numMessages;
-}
-
 /// One block of `recv` for each rank, all of the same size.
 std::span<const RecvBlock>
 MpiCommunicator::blocksOf(std::span<std::byte> recv) {
@@ -56,7 +40,7 @@ Status MpiCommunicator::allGather(std::span<const std::byte> send,
                                   std::span<std::byte> recv, uint32_t tag) {
   Call call{Operation::AllGather, tag};
   MOE_RETURN_IF_ERROR(
-      checkArguments(recv.size() == send.size() * size(), call,
+      checkArguments(*this, recv.size() == send.size() * size(), call,
                      "the receive buffer must hold one part for each rank"));
   return allGatherV(send, blocksOf(recv), tag);
 }
@@ -65,12 +49,12 @@ Status MpiCommunicator::allGatherV(std::span<const std::byte> send,
                                    std::span<const RecvBlock> recv,
                                    uint32_t tag) {
   Call call{Operation::AllGather, tag};
-  MOE_RETURN_IF_ERROR(checkArguments(recv.size() == size_t(size()), call,
+  MOE_RETURN_IF_ERROR(checkArguments(*this, recv.size() == size_t(size()), call,
                                      "needs one receive block for each rank"));
   std::fill(sendBlocks.begin(), sendBlocks.end(),
             SendBlock{send.data(), send.size()});
   MOE_RETURN_IF_ERROR(exchange.run(call, sendBlocks, recv));
-  count(send.size(), size() - 1);
+  countMessages(counters(), send.size(), size() - 1);
   return Status::ok();
 }
 
@@ -78,7 +62,7 @@ Status MpiCommunicator::gatherPatiently(std::span<const std::byte> send,
                                         std::span<std::byte> recv) {
   Call call{Operation::AllGather, 0};
   MOE_RETURN_IF_ERROR(
-      checkArguments(recv.size() == send.size() * size(), call,
+      checkArguments(*this, recv.size() == send.size() * size(), call,
                      "the receive buffer must hold one part for each rank"));
   std::fill(sendBlocks.begin(), sendBlocks.end(),
             SendBlock{send.data(), send.size()});
@@ -90,12 +74,12 @@ Status MpiCommunicator::allToAllV(std::span<const SendBlock> send,
                                   uint32_t tag) {
   Call call{Operation::AllToAll, tag};
   MOE_RETURN_IF_ERROR(checkArguments(
-      send.size() == size_t(size()) && recv.size() == size_t(size()), call,
-      "needs one send block and one receive block for each rank"));
+      *this, send.size() == size_t(size()) && recv.size() == size_t(size()),
+      call, "needs one send block and one receive block for each rank"));
   MOE_RETURN_IF_ERROR(exchange.run(call, send, recv));
   for (int rank = 0; rank < size(); ++rank)
     if (rank != group.rank)
-      count(send[rank].bytes, 1);
+      countMessages(counters(), send[rank].bytes, 1);
   return Status::ok();
 }
 
@@ -119,7 +103,8 @@ Status MpiCommunicator::gatherAndReduce(const Call &call,
 Status MpiCommunicator::allReduce(void *data, int64_t numElements, DType dtype,
                                   ReduceOp op, uint32_t tag) {
   Call call{Operation::AllReduce, tag, dtype, op, numElements};
-  MOE_RETURN_IF_ERROR(checkArguments(canReduce(dtype) && numElements >= 0, call,
+  MOE_RETURN_IF_ERROR(checkArguments(*this,
+                                     canReduce(dtype) && numElements >= 0, call,
                                      "needs f32, f64, i32 or i64"));
   auto *bytes = static_cast<std::byte *>(data);
   return numElements * dtypeSize(dtype) <= kSmallReduceBytes
@@ -132,7 +117,7 @@ Status MpiCommunicator::reduceSmall(const Call &call, std::byte *data) {
   size_t bytes = call.count * dtypeSize(call.dtype);
   std::fill(sendBlocks.begin(), sendBlocks.end(), SendBlock{data, bytes});
   MOE_RETURN_IF_ERROR(gatherAndReduce(call, sendBlocks, call.count, data));
-  count(bytes, size() - 1);
+  countMessages(counters(), bytes, size() - 1);
   return Status::ok();
 }
 
@@ -153,12 +138,12 @@ Status MpiCommunicator::reduceInChunks(const Call &call, std::byte *data) {
 
   for (int rank = 0; rank < size(); ++rank) {
     if (rank != group.rank)
-      count(sendBlocks[rank].bytes, 1);
+      countMessages(counters(), sendBlocks[rank].bytes, 1);
     sendBlocks[rank] = {mine.data(), mine.size()};
     recvBlocks[rank] = {chunk(rank).data(), chunk(rank).size()};
   }
   MOE_RETURN_IF_ERROR(exchange.run(call, sendBlocks, recvBlocks));
-  count(mine.size(), size() - 1);
+  countMessages(counters(), mine.size(), size() - 1);
   return Status::ok();
 }
 
@@ -166,14 +151,15 @@ Status MpiCommunicator::reduceScatter(const void *send, void *recv,
                                       int64_t numElements, DType dtype,
                                       ReduceOp op, uint32_t tag) {
   Call call{Operation::ReduceScatter, tag, dtype, op, numElements};
-  MOE_RETURN_IF_ERROR(checkArguments(canReduce(dtype) && numElements >= 0, call,
+  MOE_RETURN_IF_ERROR(checkArguments(*this,
+                                     canReduce(dtype) && numElements >= 0, call,
                                      "needs f32, f64, i32 or i64"));
   size_t bytes = numElements * dtypeSize(dtype);
   for (int rank = 0; rank < size(); ++rank)
     sendBlocks[rank] = {static_cast<const std::byte *>(send) + rank * bytes,
                         bytes};
   MOE_RETURN_IF_ERROR(gatherAndReduce(call, sendBlocks, numElements, recv));
-  count(bytes, size() - 1);
+  countMessages(counters(), bytes, size() - 1);
   return Status::ok();
 }
 
@@ -208,9 +194,9 @@ StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::split(int color,
     part.members.push_back(group.members[rank]);
   }
   nextChannel = part.channel + 1;
-  MOE_RETURN_IF_ERROR(
-      checkArguments(nextChannel < firstChannelOf(group.family->number + 1),
-                     call, "too many groups were split from one root"));
+  MOE_RETURN_IF_ERROR(checkArguments(
+      *this, nextChannel < firstChannelOf(group.family->number + 1), call,
+      "too many groups were split from one root"));
   return std::unique_ptr<Communicator>(
       new MpiCommunicator(std::move(part), sharedCounters()));
 }

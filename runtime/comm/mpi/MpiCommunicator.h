@@ -40,14 +40,12 @@ public:
                          std::span<std::byte> recv);
 
 private:
-  Status checkArguments(bool isRight, const Call &call, const char *what);
   Status reduceSmall(const Call &call, std::byte *data);
   Status reduceInChunks(const Call &call, std::byte *data);
   /// Gets `bytes` from each rank and adds them to `result`.
   Status gatherAndReduce(const Call &call, std::span<const SendBlock> send,
                          int64_t count, void *result);
   std::span<const RecvBlock> blocksOf(std::span<std::byte> recv);
-  void count(size_t bytes, int numMessages);
 
   Exchange exchange;
   const MpiGroup &group;
