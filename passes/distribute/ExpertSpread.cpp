@@ -7,6 +7,8 @@
 
 #include "passes/distribute/ExpertSpread.h"
 
+#include "passes/solver/Placement.h"
+
 #include <algorithm>
 
 using namespace moe::pass;
@@ -40,18 +42,14 @@ ExpertSpread moe::pass::spreadInBlocks(int64_t numExperts, int64_t numRanks) {
       spread.ranks[e] = {e * numRanks / numExperts};
     return spread;
   }
-  for (int64_t rank = 0; rank < numRanks; ++rank) {
-    int64_t end = (rank + 1) * numExperts / numRanks;
-    for (int64_t e = rank * numExperts / numRanks; e < end; ++e)
-      spread.ranks[e] = {rank};
-  }
+  spread.ranks = solver::divideInBlocks(numExperts, numRanks);
   return spread;
 }
 
 ExpertSpread moe::pass::spreadInReplicas(int64_t numExperts, int64_t numRanks) {
   ExpertSpread spread = whole(numExperts);
   if (numExperts < numRanks) {
-    spread.ranks = divide(numRanks, numExperts);
+    spread.ranks = solver::divideInBlocks(numExperts, numRanks);
     return spread;
   }
   for (std::vector<int64_t> &ranks : spread.ranks)

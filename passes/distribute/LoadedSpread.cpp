@@ -82,14 +82,12 @@ FailureOr<ExpertSpread> moe::pass::spreadByLoad(ExpertsOp op, int64_t numRanks,
   problem.secondsPerPair = total > 0 ? 0.1 / (total * numRanks) : 0;
 
   StatusOr<solver::Placement> placement = solver::placeByLoad(problem);
-  StatusOr<solver::Placement> blocks =
-      solver::placeInBlocks({numExperts, numRanks});
-  if (!placement.isOk() || !blocks.isOk())
+  if (!placement.isOk())
     return op.emitOpError()
            << "cannot be placed: " << placement.status().message();
   if (Status status = problem.verify(*placement); !status.isOk())
     return op.emitOpError() << "is placed wrongly: " << status.message();
-  report(op, problem, *placement, *blocks);
+  report(op, problem, *placement, solver::divideInBlocks(numExperts, numRanks));
   ExpertSpread spread;
   spread.ranks = *std::move(placement);
   spread.slices.assign(numExperts, 1);

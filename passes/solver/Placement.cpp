@@ -55,10 +55,7 @@ Status PlacementProblem::verify(const Placement &placement) const {
   return Status::ok();
 }
 
-StatusOr<Placement>
-moe::solver::placeInBlocks(const PlacementProblem &problem) {
-  MOE_RETURN_IF_ERROR(problem.check());
-  int64_t numExperts = problem.numExperts, numRanks = problem.numRanks;
+Placement moe::solver::divideInBlocks(int64_t numExperts, int64_t numRanks) {
   Placement placement(numExperts);
   for (int64_t rank = 0; rank < numRanks; ++rank) {
     if (numExperts < numRanks) {
@@ -70,4 +67,10 @@ moe::solver::placeInBlocks(const PlacementProblem &problem) {
       placement[e].push_back(rank);
   }
   return placement;
+}
+
+StatusOr<Placement>
+moe::solver::placeInBlocks(const PlacementProblem &problem) {
+  MOE_RETURN_IF_ERROR(problem.check());
+  return divideInBlocks(problem.numExperts, problem.numRanks);
 }

@@ -40,7 +40,9 @@ struct PlacementProblem {
   Status verify(const Placement &placement) const;
 };
 
-/// The placement in block order. Errors: those of check().
+/// The placement in block order of at least one expert on at least one rank.
+Placement divideInBlocks(int64_t numExperts, int64_t numRanks);
+/// The same for a problem that nobody has checked. Errors: those of check().
 StatusOr<Placement> placeInBlocks(const PlacementProblem &problem);
 
 } // namespace moe::solver
