@@ -69,8 +69,6 @@ void FunctionLowering::addStep(Operation *op, StringRef kernel,
   collectNodeNames(op->getLoc(), names);
   SmallVector<Attribute> nodes(names.begin(), names.end());
   auto layer = layerOf.find(op);
-  FailureOr<StringAttr> guard = stepGuard(op, localSymbols);
-  hasFailed |= failed(guard);
   CommGroup group = stepGroup(op);
   plan_dialect::StepOp::create(
       builder, op->getLoc(), builder.getStringAttr(kernel), inputs, outputs,
@@ -83,7 +81,7 @@ void FunctionLowering::addStep(Operation *op, StringRef kernel,
       nodes.empty() ? ArrayAttr() : builder.getArrayAttr(nodes),
       group == CommGroup::Rows ? CommGroupAttr()
                                : CommGroupAttr::get(context, group),
-      guard.value_or(StringAttr()));
+      stepGuard(op));
 }
 
 DictionaryAttr FunctionLowering::settingsOf(Operation *op) {

@@ -119,20 +119,9 @@ CommGroup moe::pass::stepGroup(Operation *op) {
       .Default([](Operation *) { return CommGroup::Rows; });
 }
 
-FailureOr<StringAttr>
-moe::pass::stepGuard(Operation *op, const std::set<std::string> &localSymbols) {
-  Attribute attr = op->getDiscardableAttr(kGuard);
-  if (!attr)
-    return StringAttr();
-  auto guard = dyn_cast<DimsAttr>(attr);
-  if (!guard || guard.size() != 1)
-    return op->emitOpError()
-           << "has guard " << attr << ", expected #moe.dims of one expression";
-  for (const std::string &symbol : guard.getDim(0).symbols())
-    if (localSymbols.count(symbol))
-      return op->emitOpError() << "is guarded by '" << symbol
-                               << "', of which ranks have their own values";
-  return guard.getExprs()[0];
+StringAttr moe::pass::stepGuard(Operation *op) {
+  auto guard = dyn_cast_or_null<DimsAttr>(op->getDiscardableAttr(kGuard));
+  return guard ? guard.getExprs()[0] : StringAttr();
 }
 
 //===----------------------------------------------------------------------===//

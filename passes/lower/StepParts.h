@@ -28,10 +28,8 @@ llvm::FailureOr<mlir::DictionaryAttr> stepSettings(mlir::Operation *op);
 /// reads.
 dialect::CommGroup stepGroup(mlir::Operation *op);
 
-/// The expression in `moe.guard`, null if there is none; an error if it has
-/// symbols of `localSymbols`, of which ranks have their own values.
-llvm::FailureOr<mlir::StringAttr>
-stepGuard(mlir::Operation *op, const std::set<std::string> &localSymbols);
+/// The expression in `moe.guard`, which the dialect has verified, or null.
+mlir::StringAttr stepGuard(mlir::Operation *op);
 
 /// The program of an elementwise operation.
 struct ElementwiseProgram {
