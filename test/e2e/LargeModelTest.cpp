@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontend/onnx/onnx.pb.h"
+#include "test/models/generate/ExternalWeight.h"
 
 #include "Tools.h"
 
@@ -77,23 +77,8 @@ private:
 
   std::string addWeight(const std::string &name, int64_t rows,
                         int64_t columns) {
-    onnx::TensorProto *tensor = model.mutable_graph()->add_initializer();
-    tensor->set_name(name);
-    tensor->set_data_type(1);
-    for (int64_t dim : {kExperts, rows, columns})
-      tensor->add_dims(dim);
-    tensor->set_data_location(onnx::TensorProto::EXTERNAL);
-    int64_t bytes = kExperts * rows * columns * 4;
-    for (auto [key, value] :
-         {std::pair<std::string, std::string>{"location", "weights.bin"},
-          {"offset", std::to_string(numBytes)},
-          {"length", std::to_string(bytes)}}) {
-      onnx::StringStringEntryProto *entry = tensor->add_external_data();
-      entry->set_key(key);
-      entry->set_value(value);
-    }
-    numBytes += bytes;
-    return name;
+    return addExternalWeight(*model.mutable_graph(), name,
+                             {kExperts, rows, columns}, numBytes);
   }
 
   std::string addLayer(const std::string &input, const std::string &output) {

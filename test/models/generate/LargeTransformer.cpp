@@ -7,7 +7,7 @@
 
 #include "test/models/generate/LargeTransformer.h"
 
-#include "frontend/onnx/onnx.pb.h"
+#include "test/models/generate/ExternalWeight.h"
 
 #include <cerrno>
 #include <cstring>
@@ -120,25 +120,7 @@ void GraphWriter::addPort(onnx::ValueInfoProto &port, const std::string &name,
 
 std::string GraphWriter::weight(const std::string &name,
                                 std::vector<int64_t> dims) {
-  onnx::TensorProto *tensor = graph.add_initializer();
-  tensor->set_name(name);
-  tensor->set_data_type(kFloat);
-  int64_t bytes = 4;
-  for (int64_t dim : dims) {
-    tensor->add_dims(dim);
-    bytes *= dim;
-  }
-  tensor->set_data_location(onnx::TensorProto::EXTERNAL);
-  for (auto [key, value] :
-       {std::pair<std::string, std::string>{"location", "weights.bin"},
-        {"offset", std::to_string(numBytes)},
-        {"length", std::to_string(bytes)}}) {
-    onnx::StringStringEntryProto *entry = tensor->add_external_data();
-    entry->set_key(key);
-    entry->set_value(value);
-  }
-  numBytes += bytes;
-  return name;
+  return addExternalWeight(graph, name, dims, numBytes);
 }
 
 std::string GraphWriter::integers(const std::string &name,
