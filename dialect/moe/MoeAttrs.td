@@ -151,6 +151,18 @@ def Moe_Gating : Moe_I32Enum<"Gating", "where gate and linear part are", [
 ]>;
 def Moe_GatingAttr : Moe_EnumAttr<Moe_Gating, "gating">;
 
+// How a product reads its rows: as the numbers that they are, or, if its
+// weights have codes of blocks (quantize, dequantize), rounded to 8 bits:
+// blocks of 32 along K, scale = largest magnitude / 127 as f32, codes to the
+// nearest, ties to even; a block of a row and a block of a column give the sum
+// of the products of their codes, exactly, times both scales, in f32, added
+// block after block.
+def Moe_Arithmetic : Moe_I32Enum<"Arithmetic", "how products read rows", [
+  I32EnumAttrCase<"Float", 0, "float">,
+  I32EnumAttrCase<"Int8", 1, "int8">
+]>;
+def Moe_ArithmeticAttr : Moe_EnumAttr<Moe_Arithmetic, "arithmetic">;
+
 def Moe_RouterScore : Moe_I32Enum<"RouterScore", "score of an expert", [
   I32EnumAttrCase<"Softmax", 0, "softmax">,
   I32EnumAttrCase<"Sigmoid", 1, "sigmoid">,
@@ -277,8 +289,10 @@ def Moe_ParamAttr : Moe_Attr<"Param", "param"> {
     a DenseElementsAttr of at most 1 KiB). Inner nodes: `slice` (ints: starts,
     then steps), `transpose` (ints: permutation), `reshape`, `concat` (ints:
     axis), `stack` (new first axis), `cast`, `scale` (`value`), `add`, `mul`,
-    `dequantize` (operands q, scales, [zero points]; ints: bits, block). The
-    kinds and their meaning are those of ParamExprKind in
+    `dequantize` (operands q, scales, [zero points]; ints: bits, block),
+    `quantize` (operand [.., K, N], ints: bits, block along K, zero points: the
+    values that are left after rounding to blocks of integers). The kinds and
+    their meaning are those of ParamExprKind in
     runtime/plan/Plan.fbs. `type` is the shape and element type of the result.
 
     ```mlir

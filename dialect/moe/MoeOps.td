@@ -243,11 +243,13 @@ def Moe_MatmulOp : Moe_InferredOp<"matmul"> {
     `[.., M, K] x [.., K, N] -> [.., M, N]`, both of rank >= 2; leading
     dimensions broadcast. With transpose_rhs the rhs is `[.., N, K]`. `bias`
     (rank 1, `[N]`) is added last. Products of f16 and bf16 accumulate in f32.
+    `arithmetic` int8 rounds the rows of lhs, where rhs is a weight in codes.
     * C1: the element types are equal and not i1, C2: both have rank >= 2, C3:
       K is equal, C4: the leading dimensions broadcast, C5: bias is `[N]`.
   }];
   let arguments = (ins T:$lhs, T:$rhs, Optional<T>:$bias,
-    DefaultValuedAttr<BoolAttr, "false">:$transpose_rhs);
+    DefaultValuedAttr<BoolAttr, "false">:$transpose_rhs,
+    DefaultValuedAttr<Moe_ArithmeticAttr, "Arithmetic::Float">:$arithmetic);
   let results = (outs T:$result);
   let assemblyFormat = [{
     $lhs `,` $rhs (`,` $bias^)? attr-dict `:` functional-type(operands, results)
@@ -698,7 +700,8 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     order; counts that moe.all_to_all gives always are. Other counts `[E]` are of
     all experts: rows are not exchanged (yet). Of a sliced expert the rank
     computes with its part of I and gives a partial sum, with b2 on slice 0;
-    parts are counted in units of 16.
+    parts are counted in units of 16. `arithmetic` int8 rounds rows and hidden
+    values before their products with weights in codes.
     * C1: rows is `[R, M]`, counts i32 of rank 1, C2: w1 and w2 are as above, E
       a constant, C3: w3 is there if gating is split, and only then, and as
       above, C4: the biases are as above, C5: counts is `[E]`, or `[L]` with
@@ -713,6 +716,7 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     DefaultValuedAttr<F32Attr, "1.0f">:$alpha,
     DefaultValuedAttr<F32Attr, "0.0f">:$beta,
     DefaultValuedAttr<F32Attr, "INFINITY">:$limit,
+    DefaultValuedAttr<Moe_ArithmeticAttr, "Arithmetic::Float">:$arithmetic,
     OptionalAttr<Moe_PlacementAttr>:$placement);
   let results = (outs T:$result);
   let assemblyFormat = [{
@@ -752,7 +756,8 @@ def Moe_FfnOp : Moe_InferredOp<"ffn", [AttrSizedOperandSegments]> {
     DefaultValuedAttr<Moe_GatingAttr, "Gating::None">:$gating,
     DefaultValuedAttr<F32Attr, "1.0f">:$alpha,
     DefaultValuedAttr<F32Attr, "0.0f">:$beta,
-    DefaultValuedAttr<F32Attr, "INFINITY">:$limit);
+    DefaultValuedAttr<F32Attr, "INFINITY">:$limit,
+    DefaultValuedAttr<Moe_ArithmeticAttr, "Arithmetic::Float">:$arithmetic);
   let results = (outs T:$result);
   let assemblyFormat = [{
     $activation $x `w1` $w1 (`b1` $b1^)? `w2` $w2 (`b2` $b2^)? (`w3` $w3^)?

@@ -181,10 +181,10 @@ LogicalResult ExpertsBuilder::compute() {
       getTensorType(i32, {tokens, k}), x, experts, Value(), numExperts);
   if (failed(dispatch))
     return failure();
-  Value y =
-      n.create<ExpertsOp>(dispatch->getRows(), dispatch->getCounts(), w1, b1,
-                          w2, b2, w3, b3, activation, gating, APFloat(alpha),
-                          APFloat(beta), APFloat(limit), PlacementAttr());
+  Value y = n.create<ExpertsOp>(dispatch->getRows(), dispatch->getCounts(), w1,
+                                b1, w2, b2, w3, b3, activation, gating,
+                                APFloat(alpha), APFloat(beta), APFloat(limit),
+                                Arithmetic::Float, PlacementAttr());
   y = n.create<CombineOp>(y, dispatch->getSlots(), weights);
   n.set(0, n.reshape(y, n.dims(0)));
   return success();

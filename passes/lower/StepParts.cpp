@@ -77,7 +77,7 @@ static Attribute convertSetting(Attribute attr) {
             ArgReduceKindAttr, ScatterKindAttr, PadModeAttr, NormKindAttr,
             ActivationAttr, GatingAttr, RouterScoreAttr, GroupScoreAttr,
             MixWeightAttr, NormalizeAttr, DropPolicyAttr, MixKindAttr,
-            CollectiveReduceAttr, ExchangeFormAttr>(
+            CollectiveReduceAttr, ExchangeFormAttr, ArithmeticAttr>(
           [](auto e) { return keyword(e); })
       .Default([](Attribute) { return Attribute(); });
 }

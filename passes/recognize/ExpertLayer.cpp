@@ -236,7 +236,9 @@ FailureOr<Value> buildExpertLayer(OpBuilder &builder, Location loc,
       ActivationAttr::get(builder.getContext(), form.activation),
       GatingAttr::get(builder.getContext(), ffn.gating),
       builder.getF32FloatAttr(form.alpha), builder.getF32FloatAttr(form.beta),
-      builder.getF32FloatAttr(form.limit), PlacementAttr());
+      builder.getF32FloatAttr(form.limit),
+      ArithmeticAttr::get(builder.getContext(), Arithmetic::Float),
+      PlacementAttr());
   if (failed(outputs))
     return failure();
   auto combined = createChecked<CombineOp>(
@@ -259,7 +261,8 @@ FailureOr<Value> buildFfn(OpBuilder &builder, Location loc,
       ActivationAttr::get(builder.getContext(), ffn.activation),
       GatingAttr::get(builder.getContext(), operands.gating),
       builder.getF32FloatAttr(ffn.alpha), builder.getF32FloatAttr(ffn.beta),
-      builder.getF32FloatAttr(ffn.limit));
+      builder.getF32FloatAttr(ffn.limit),
+      ArithmeticAttr::get(builder.getContext(), Arithmetic::Float));
   if (failed(op))
     return failure();
   return op->getResult();

@@ -51,6 +51,55 @@ struct GemmArgs {
   DType bType = DType::F32; ///< F32, F16 or BF16
 };
 
+/// Panels of codes; QuantFormat.h says how they lie.
+struct QuantPanels {
+  const std::byte *data = nullptr; ///< panel p at data + p * panelStride
+  int64_t panelStride = 0;         ///< bytes
+  int64_t scales = 0, zeros = 0;   ///< offsets in a panel
+  int bits = 4;
+  int64_t block = 32;
+  DType scaleType = DType::F16;
+  bool hasZeroPoints = false;
+};
+
+/// As GemmArgs, for panels of codes. Each weight is exactly
+/// (code - zero) * scale in f32, and sums are added in the order of d: c has
+/// the bits that gemm() gives for the same weights in f32.
+struct QuantGemmArgs {
+  const float *a = nullptr; ///< [rows][depth], rows `aStride` apart
+  int64_t aStride = 0;
+  QuantPanels b; ///< its first panel is that of column 0 of c
+  float *c = nullptr;
+  int64_t cStride = 0;
+  int64_t rows = 0;
+  int64_t panels = 0;
+  int64_t depth = 0;
+};
+
+/// Rows rounded to 8 bits in blocks of 32, the scale of a block its largest
+/// magnitude / 127 in f32.
+struct QuantRows {
+  int8_t *codes = nullptr; ///< [rows][depth rounded up to 32], zeros after it
+  float *scales = nullptr; ///< [rows][ceil(depth / 32)]
+  int32_t *sums = nullptr; ///< of the codes of a block, as scales
+
+  static constexpr int64_t kBlock = 32;
+};
+
+/// c[r][16 p + j] = sum over the blocks of 32 rows d, in order, of
+/// f32(sum of codeA * (codeB - zero)) * (scaleB * scaleA), where the sum of
+/// codes is exact; each block is added with one fused multiply-add:
+/// fma(f32(sum), scaleB * scaleA, c). The portable table rounds the product.
+struct Int8GemmArgs {
+  QuantRows a;   ///< first row
+  QuantPanels b; ///< blocks are multiples of 32
+  float *c = nullptr;
+  int64_t cStride = 0;
+  int64_t rows = 0;
+  int64_t panels = 0;
+  int64_t depth = 0;
+};
+
 /// The activations of moe.experts and moe.ffn, in the order of their enum.
 enum class Activation : uint8_t {
   Identity,
@@ -99,6 +148,12 @@ struct Isa {
   bool (*isSupported)();
 
   void (*gemm)(const GemmArgs &args);
+  void (*gemmQuant)(const QuantGemmArgs &args);
+  /// One row of `depth` numbers. NaN and infinities give codes of 0 and a scale
+  /// that is NaN, so that they are not lost.
+  void (*quantizeRow)(const float *x, int64_t depth, int8_t *codes,
+                      float *scales, int32_t *sums);
+  void (*gemmInt8)(const Int8GemmArgs &args);
   /// out[i] = act(gate[i]), times the linear part (linear[i]) unless that is
   /// null. `count` is a multiple of 8.
   void (*activate)(const ActivationArgs &args, const float *gate,
