@@ -34,6 +34,7 @@ StatusOr<FfnAttributes> FfnAttributes::parse(StepAttributes &attributes) {
                                   {"concatenated", Gating::Concatenated},
                                   {"split", Gating::Split}},
                                  Gating::None));
+  MOE_ASSIGN_OR_RETURN(result.arithmetic, parseArithmetic(attributes));
   MOE_ASSIGN_OR_RETURN(double alpha, attributes.getFloat("alpha", 1.0));
   MOE_ASSIGN_OR_RETURN(double beta, attributes.getFloat("beta", 0.0));
   MOE_ASSIGN_OR_RETURN(

@@ -40,6 +40,7 @@ enum class Gating : uint8_t { None, Interleaved, Concatenated, Split };
 struct FfnAttributes {
   ActivationArgs activation;
   Gating gating = Gating::None;
+  Arithmetic arithmetic = Arithmetic::Float;
 
   static StatusOr<FfnAttributes> parse(StepAttributes &attributes);
 };

@@ -354,6 +354,8 @@ void registerMatmul(KernelRegistry &registry, const Isa &isa) {
         StepAttributes attributes(spec.step);
         MOE_ASSIGN_OR_RETURN(bool transposeRhs,
                              attributes.getBool("transpose_rhs", false));
+        // Weights in codes, which int8 is for, do not come here.
+        MOE_RETURN_IF_ERROR(parseArithmetic(attributes).status());
         MOE_RETURN_IF_ERROR(attributes.checkAllRead());
         return std::unique_ptr<Kernel>(
             std::make_unique<MatmulKernel>(spec, isa, transposeRhs));

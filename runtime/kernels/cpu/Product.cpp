@@ -7,9 +7,17 @@
 
 #include "runtime/kernels/cpu/Product.h"
 
+#include "runtime/plan/StepAttributes.h"
+
 #include <cstring>
 
 namespace moe::cpu {
+
+StatusOr<Arithmetic> parseArithmetic(StepAttributes &attributes) {
+  return attributes.getEnum<Arithmetic>(
+      "arithmetic", {{"float", Arithmetic::Float}, {"int8", Arithmetic::Int8}},
+      Arithmetic::Float);
+}
 
 /// Up to this many rows it is cheaper to read a row-major matrix in place.
 static constexpr int64_t kMaxRowsInPlace = 12;

@@ -16,9 +16,14 @@
 #define MOE_RUNTIME_KERNELS_CPU_PRODUCT_H
 
 #include "runtime/kernels/cpu/Isa.h"
+#include "runtime/support/Status.h"
 #include "runtime/support/TensorView.h"
 
 #include <algorithm>
+
+namespace moe {
+class StepAttributes;
+} // namespace moe
 
 namespace moe::cpu {
 
@@ -32,6 +37,12 @@ inline constexpr int64_t kRowBlock = 96;
 
 inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
+
+/// How a product reads its rows: as they are, or rounded to 8 bits where its
+/// weights are in codes with blocks of a multiple of 32.
+enum class Arithmetic : uint8_t { Float, Int8 };
+/// The attribute "arithmetic"; float if it is absent.
+StatusOr<Arithmetic> parseArithmetic(StepAttributes &attributes);
 
 /// A matrix [depth, columns] on the right of a product.
 struct RhsMatrix {
