@@ -22,8 +22,8 @@
 //                    of its bytes are rows 8 g .. 8 g + 3, the high halves the
 //                    next four
 //            8 bits: [Kc / 4][16] words; byte i has row 4 g + i
-//            Kc is K rounded up to 32; rows from K on and columns from N on
-//            have the code of value 0
+//            Kc is K rounded up to 32; rows from K on have the zero point of
+//            the last block, columns from N on 2^(bits - 1): the value 0
 //   scales   [ceil(K / block)][16] of f16 or f32, 0 from column N on
 //   zeros    [ceil(K / block)][16] bytes, if there are zero points;
 //            2^(bits - 1) from column N on
