@@ -93,10 +93,12 @@ static StatusOr<HostTensor> readFile(ParamAttr param, DType dtype,
   return result;
 }
 
-/// q of `bits` bits, low bits first along the last dimension.
+/// Code i of `count` in a row: of `bits` bits, low bits first along the last
+/// dimension, or the low bits of a byte of its own.
 static int64_t unpack(const HostTensor &packed, int64_t row, int64_t i,
-                      int64_t bits) {
-  int64_t rowBytes = packed.shape.back(), perByte = 8 / bits;
+                      int64_t count, int64_t bits) {
+  int64_t rowBytes = packed.shape.back();
+  int64_t perByte = rowBytes == count ? 1 : 8 / bits;
   int64_t byte = packed.elements[row * rowBytes + i / perByte].i;
   return (byte >> (i % perByte * bits)) & ((int64_t(1) << bits) - 1);
 }
@@ -108,10 +110,11 @@ static HostTensor dequantize(ParamAttr param, ArrayRef<HostTensor> operands) {
   int64_t blocks = operands[1].shape.back();
   for (int64_t at = 0; at < result.size(); ++at) {
     int64_t row = at / width, i = at % width, b = block ? i / block : 0;
-    int64_t zero = operands.size() == 3 ? unpack(operands[2], row, b, bits)
-                                        : int64_t(1) << (bits - 1);
+    int64_t zero = operands.size() == 3
+                       ? unpack(operands[2], row, b, blocks, bits)
+                       : int64_t(1) << (bits - 1);
     result.elements[at] =
-        scalarOf(double(unpack(operands[0], row, i, bits) - zero) *
+        scalarOf(double(unpack(operands[0], row, i, width, bits) - zero) *
                  operands[1].elements[row * blocks + b].f);
   }
   return result;

@@ -203,7 +203,8 @@ LogicalResult ParamVerifier::verifyElementwise() const {
   return success();
 }
 
-// q [.., ceil(N * bits / 8)] u8, scales [.., ceil(N / block)] -> [.., N]
+// q [.., ceil(N * bits / 8)] u8, scales [.., ceil(N / block)] -> [.., N]; q and
+// zero points may also have a byte for each code.
 LogicalResult ParamVerifier::verifyDequantize() const {
   if (operands.size() < 2 || operands.size() > 3 || ints.size() != 2)
     return error("needs q, scales, zero points or not; bits and block");
@@ -220,16 +221,16 @@ LogicalResult ParamVerifier::verifyDequantize() const {
            operand.getShape().drop_back() == type.getShape().drop_back() &&
            operand.getShape().back() == last;
   };
-  auto packed = [&](int64_t n) { return llvm::divideCeil(n * bits, 8); };
-  if (size > (int64_t(1) << 56) || !fits(operands[0], packed(size)) ||
-      !operands[0].getElementType().isUnsignedInteger(8))
+  auto hasCodes = [&](RankedTensorType operand, int64_t n) {
+    return operand.getElementType().isUnsignedInteger(8) &&
+           (fits(operand, llvm::divideCeil(n * bits, 8)) || fits(operand, n));
+  };
+  if (size > (int64_t(1) << 56) || !hasCodes(operands[0], size))
     return error("has q of a shape or type that does not fit");
   if (!fits(operands[1], numBlocks) ||
       !isa<FloatType>(operands[1].getElementType()))
     return error("has scales of a shape or type that does not fit");
-  if (operands.size() == 3 &&
-      (!fits(operands[2], packed(numBlocks)) ||
-       !operands[2].getElementType().isUnsignedInteger(8)))
+  if (operands.size() == 3 && !hasCodes(operands[2], numBlocks))
     return error("has zero points of a shape or type that does not fit");
   return success();
 }

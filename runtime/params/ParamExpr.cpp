@@ -450,7 +450,10 @@ Status ParamEvaluator::Impl::dequantize(const ParamExprT &expr,
   auto bits = static_cast<unsigned>(expr.ints[0]);
   int last = window.rank - 1;
   int64_t block = expr.ints[1] == 0 ? expr.dims[last] : expr.ints[1];
-  int64_t perByte = 8 / bits;
+  // Codes in a byte of an operand with `count` codes in a row.
+  auto perByte = [&](size_t operand, int64_t count) -> int64_t {
+    return at(expr.operands[operand]).dims[last] == count ? 1 : 8 / bits;
+  };
   int64_t first = window.starts[last], size = window.sizes[last];
   // Windows of the operands: whole bytes of q, whole blocks, their bytes.
   auto cover = [&](int64_t begin, int64_t end, int64_t unit) {
@@ -459,17 +462,22 @@ Status ParamEvaluator::Impl::dequantize(const ParamExprT &expr,
     inner.sizes[last] = (end - 1) / unit - begin / unit + 1;
     return inner;
   };
-  Window q = cover(first, first + size, perByte);
+  int64_t qPerByte = perByte(0, expr.dims[last]);
+  Window q = cover(first, first + size, qPerByte);
   Window scales = cover(first, first + size, block);
   int64_t firstBlock = scales.starts[last], numBlocks = scales.sizes[last];
-  Window zeros = cover(firstBlock, firstBlock + numBlocks, perByte);
 
   MOE_ASSIGN_OR_RETURN(Bytes qBytes, evaluate(expr.operands[0], q));
   MOE_ASSIGN_OR_RETURN(Bytes scaleBytes, evaluate(expr.operands[1], scales));
   Bytes zeroBytes;
+  int64_t zerosPerByte = 1;
+  Window zeros = scales;
   if (expr.operands.size() == 3) {
+    zerosPerByte = perByte(2, at(expr.operands[1]).dims[last]);
+    zeros = cover(firstBlock, firstBlock + numBlocks, zerosPerByte);
     MOE_ASSIGN_OR_RETURN(zeroBytes, evaluate(expr.operands[2], zeros));
   }
+  unsigned mask = (1u << bits) - 1;
   std::vector<float> scaleValues(scales.numElements());
   convertElements(DType(at(expr.operands[1]).dtype), scaleBytes.data(),
                   DType::F32, reinterpret_cast<std::byte *>(scaleValues.data()),
@@ -483,11 +491,12 @@ Status ParamEvaluator::Impl::dequantize(const ParamExprT &expr,
     const float *scaleRow = scaleValues.data() + r * numBlocks;
     for (int64_t i = 0; i < size; ++i) {
       int64_t b = (first + i) / block;
-      unsigned value =
-          unpackBits(qRow, bits, first + i - q.starts[last] * perByte);
+      unsigned value = mask & unpackBits(qRow, 8 / qPerByte,
+                                         first + i - q.starts[last] * qPerByte);
       unsigned zero = 1u << (bits - 1);
       if (!zeroBytes.empty())
-        zero = unpackBits(zeroRow, bits, b - zeros.starts[last] * perByte);
+        zero = mask & unpackBits(zeroRow, 8 / zerosPerByte,
+                                 b - zeros.starts[last] * zerosPerByte);
       row[i] =
           static_cast<float>(static_cast<int>(value) - static_cast<int>(zero)) *
           scaleRow[b - firstBlock];

@@ -20,7 +20,9 @@
 //   * Cast truncates floats towards zero (saturating, NaN gives 0); to bool is
 //     "not 0".
 //   * Dequantize gives (q - zero point) * scale in f32; without zero points
-//     they are 2^(bits - 1).
+//     they are 2^(bits - 1). Where the last dimension of q (or of the zero
+//     points) is as large as that of the result (or the scales), each code has
+//     a byte, of which the low bits count.
 //
 //===----------------------------------------------------------------------===//
 

@@ -255,7 +255,8 @@ Status ExprVerifier::verifyElementwise() const {
   return expect(keepsType(), "changes the element type");
 }
 
-/// q [.., ceil(N * bits / 8)], scales [.., ceil(N / block)] -> [.., N].
+/// q [.., ceil(N * bits / 8)], scales [.., ceil(N / block)] -> [.., N]. q and
+/// zero points may also have a byte for each code.
 Status ExprVerifier::verifyDequantize() const {
   MOE_RETURN_IF_ERROR(checkCounts(2, 3, 2));
   int64_t bits = expr.ints[0], block = expr.ints[1];
@@ -274,14 +275,16 @@ Status ExprVerifier::verifyDequantize() const {
     dims.back() = last;
     return operand(i).dims == dims;
   };
-  auto isBytes = [&](size_t i) { return DType(operand(i).dtype) == DType::U8; };
-  MOE_RETURN_IF_ERROR(expect(isBytes(0) && fits(0, packed(size)),
-                             "has q of a type or shape that does not fit"));
+  auto hasCodes = [&](size_t i, int64_t n) {
+    return DType(operand(i).dtype) == DType::U8 &&
+           (fits(i, packed(n)) || fits(i, n));
+  };
+  MOE_RETURN_IF_ERROR(
+      expect(hasCodes(0, size), "has q of a type or shape that does not fit"));
   MOE_RETURN_IF_ERROR(
       expect(isFloat(DType(operand(1).dtype)) && fits(1, numBlocks),
              "has scales of a type or shape that does not fit"));
-  return expect(expr.operands.size() == 2 ||
-                    (isBytes(2) && fits(2, packed(numBlocks))),
+  return expect(expr.operands.size() == 2 || hasCodes(2, numBlocks),
                 "has zero points of a type or shape that does not fit");
 }
 
