@@ -1,0 +1,206 @@
+//===- Peaks.cpp - What the machine can do at most ------------------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/peaks/Peaks.h"
+
+#include "runtime/support/ThreadPool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+
+using namespace moe;
+using namespace moe::tools;
+
+/// What a thread takes at a time: long enough for prefetching to get going.
+static constexpr size_t kPieceBytes = 1 << 20;
+static constexpr uint64_t kGuessedCacheBytes = 32 << 20;
+/// Runs of a loop; the fastest counts.
+static constexpr int kRuns = 4;
+static constexpr double kMultiplySeconds = 2e-3;
+
+//===----------------------------------------------------------------------===//
+// Sizes
+//===----------------------------------------------------------------------===//
+
+/// "32768K", "1M" or plain bytes; 0 for anything else.
+static uint64_t parseCacheSize(const std::string &text) {
+  size_t end = 0;
+  while (end < text.size() && end < 12 && text[end] >= '0' && text[end] <= '9')
+    ++end;
+  if (end == 0)
+    return 0;
+  uint64_t size = std::stoull(text.substr(0, end));
+  char unit = end < text.size() ? text[end] : '\0';
+  return unit == 'K' ? size << 10 : unit == 'M' ? size << 20 : size;
+}
+
+uint64_t tools::lastLevelCacheBytes() {
+  uint64_t largest = 0;
+  for (int index = 0; index < 8; ++index) {
+    std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index" +
+                       std::to_string(index) + "/size");
+    std::string text;
+    if (file >> text)
+      largest = std::max(largest, parseCacheSize(text));
+  }
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+  if (long known = sysconf(_SC_LEVEL3_CACHE_SIZE); largest == 0 && known > 0)
+    largest = static_cast<uint64_t>(known);
+#endif
+  return largest > 0 ? largest : kGuessedCacheBytes;
+}
+
+uint64_t PeakMeter::memoryBytes() {
+  uint64_t wanted = kCacheFactor * lastLevelCacheBytes();
+  long pages = sysconf(_SC_PHYS_PAGES), pageBytes = sysconf(_SC_PAGESIZE);
+  if (pages > 0 && pageBytes > 0)
+    wanted = std::min(wanted, static_cast<uint64_t>(pages) *
+                                  static_cast<uint64_t>(pageBytes) / 4);
+  return std::max<uint64_t>(wanted / kPieceBytes, 1) * kPieceBytes;
+}
+
+//===----------------------------------------------------------------------===//
+// The meter
+//===----------------------------------------------------------------------===//
+
+struct PeakMeter::Impl {
+  ThreadPool pool;
+  std::byte *memory = nullptr;
+  size_t bytes = 0;
+  std::atomic<uint64_t> sink{0};
+
+  explicit Impl(int threads) : pool(threads) {}
+  ~Impl() {
+    if (memory)
+      munmap(memory, bytes);
+  }
+
+  /// The fewest seconds of some runs of `body`.
+  template <typename Body> static double fewestSeconds(Body body) {
+    double fewest = 0;
+    for (int i = 0; i < kRuns; ++i) {
+      auto begin = std::chrono::steady_clock::now();
+      body();
+      double seconds = std::chrono::duration<double>(
+                           std::chrono::steady_clock::now() - begin)
+                           .count();
+      fewest = i == 0 ? seconds : std::min(fewest, seconds);
+    }
+    return std::max(fewest, 1e-9);
+  }
+
+  double readRate(const ReadLoop &loop) {
+    auto body = [&](int64_t piece, int) {
+      sink.fetch_xor(loop.run(memory + piece * kPieceBytes, kPieceBytes),
+                     std::memory_order_relaxed);
+    };
+    double seconds = fewestSeconds([&] {
+      pool.parallelFor(static_cast<int64_t>(bytes / kPieceBytes), body);
+    });
+    return static_cast<double>(bytes) / seconds;
+  }
+
+  double multiplyRate(const MultiplyLoop &loop) {
+    // So many rounds as take the time wanted, in pieces that threads share.
+    constexpr int64_t kProbe = 2000, kPieces = 16;
+    double probe = fewestSeconds(
+        [&] { sink.fetch_xor(loop.run(kProbe), std::memory_order_relaxed); });
+    auto rounds = static_cast<int64_t>(kMultiplySeconds / probe * kProbe);
+    rounds = std::max<int64_t>(rounds / kPieces, 1);
+    auto body = [&](int64_t, int) {
+      sink.fetch_xor(loop.run(rounds), std::memory_order_relaxed);
+    };
+    int64_t pieces = kPieces * pool.numThreads();
+    double seconds = fewestSeconds([&] { pool.parallelFor(pieces, body); });
+    return loop.operations * static_cast<double>(rounds * pieces) / seconds;
+  }
+};
+
+PeakMeter::PeakMeter(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
+PeakMeter::~PeakMeter() = default;
+
+StatusOr<std::unique_ptr<PeakMeter>> PeakMeter::create(int threads) {
+  auto impl = std::make_unique<Impl>(threads);
+  size_t bytes = memoryBytes();
+  void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return Status(StatusCode::OutOfMemory,
+                  "no memory for " + std::to_string(bytes) +
+                      " bytes to measure the bandwidth with");
+  impl->memory = static_cast<std::byte *>(memory);
+  impl->bytes = bytes;
+  // Only a hint: without large pages everything works, slower.
+  (void)madvise(memory, bytes, MADV_HUGEPAGE);
+  // Pages that nobody has written are all the same page of zeros.
+  auto touch = [&](int64_t piece, int) {
+    std::memset(impl->memory + piece * kPieceBytes, 1, kPieceBytes);
+  };
+  impl->pool.parallelFor(static_cast<int64_t>(bytes / kPieceBytes), touch);
+  return std::unique_ptr<PeakMeter>(new PeakMeter(std::move(impl)));
+}
+
+/// Measures the loops that are wanted; an empty name wants all of them.
+template <typename Loop, typename Measure>
+static void takeBest(const std::vector<Loop> &loops, std::string_view wanted,
+                     double &rate, std::string_view &name, Measure measure) {
+  for (const Loop &loop : loops) {
+    if (!wanted.empty() && wanted != loop.name)
+      continue;
+    double each = measure(loop);
+    if (each <= rate)
+      continue;
+    rate = each;
+    name = loop.name;
+  }
+}
+
+Peaks PeakMeter::again(const Peaks &peaks) {
+  Peaks result;
+  result.threads = impl->pool.numThreads();
+  auto multiply = [&](const MultiplyLoop &loop) {
+    return impl->multiplyRate(loop);
+  };
+  takeBest(readLoops(), peaks.readLoop, result.bandwidth, result.readLoop,
+           [&](const ReadLoop &loop) { return impl->readRate(loop); });
+  takeBest(f32Loops(), peaks.f32Loop, result.flops, result.f32Loop, multiply);
+  takeBest(int8Loops(), peaks.int8Loop, result.int8Operations, result.int8Loop,
+           multiply);
+  return result;
+}
+
+Peaks PeakMeter::measure() { return again(Peaks()); }
+
+Peaks tools::best(const Peaks &a, const Peaks &b) {
+  Peaks result = a;
+  if (b.bandwidth > a.bandwidth) {
+    result.bandwidth = b.bandwidth;
+    result.readLoop = b.readLoop;
+  }
+  if (b.flops > a.flops) {
+    result.flops = b.flops;
+    result.f32Loop = b.f32Loop;
+  }
+  if (b.int8Operations > a.int8Operations) {
+    result.int8Operations = b.int8Operations;
+    result.int8Loop = b.int8Loop;
+  }
+  return result;
+}
+
+Floor Floor::of(double bytes, double operations, double bandwidth,
+                double peak) {
+  double memory = bandwidth > 0 ? bytes / bandwidth : 0;
+  double arithmetic = peak > 0 ? operations / peak : 0;
+  return {std::max(memory, arithmetic), memory >= arithmetic};
+}
