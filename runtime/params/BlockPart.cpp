@@ -39,6 +39,8 @@ std::optional<Interval> moe::contiguousPart(std::string_view layout,
   if (axis != 1 || range.begin % kPanelWidth != 0 || !endsPanel)
     return std::nullopt;
   int64_t panelBytes = dims[0] * kPanelWidth * width;
+  if (std::optional<QuantFormat> format = parseQuantLayout(layout))
+    panelBytes = QuantPanel::of(*format, dims[0])->bytes;
   int64_t endPanel = (range.end + kPanelWidth - 1) / kPanelWidth;
   return Interval{range.begin / kPanelWidth * panelBytes,
                   endPanel * panelBytes};

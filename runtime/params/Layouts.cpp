@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/params/Layouts.h"
+#include "runtime/params/StreamPacked.h"
 #include "runtime/support/CheckedMath.h"
 
 #include <algorithm>
@@ -20,25 +21,34 @@ static Status layoutError(std::string_view layout, const std::string &what) {
                 "layout '" + std::string(layout) + "' " + what);
 }
 
+/// Bytes of panels of `panelBytes` each for a matrix with these columns.
+static std::optional<uint64_t> panelsBytes(int64_t columns,
+                                           uint64_t panelBytes) {
+  if (columns > INT64_MAX - kPanelWidth)
+    return std::nullopt;
+  int64_t numPanels = (columns + kPanelWidth - 1) / kPanelWidth;
+  return checkedProduct(std::array{columns < 0 ? -1 : numPanels}, panelBytes);
+}
+
 StatusOr<uint64_t> moe::layoutBytes(std::string_view layout, DType dtype,
                                     std::span<const int64_t> dims) {
+  std::optional<QuantFormat> quant = parseQuantLayout(layout);
+  if (!quant && layout != kRowLayout && layout != kPanel16Layout)
+    return layoutError(layout, "is not known");
   std::optional<uint64_t> bytes;
   if (layout == kRowLayout) {
     bytes = checkedProduct(dims, dtypeSize(dtype));
-  } else if (layout == kPanel16Layout) {
-    if (!isPanelType(dtype) || dims.size() != 2)
-      return layoutError(layout, "holds matrices of f32, f16 or bf16, not " +
-                                     std::string(dtypeName(dtype)) +
-                                     " tensors of rank " +
-                                     std::to_string(dims.size()));
-    if (dims[1] <= INT64_MAX - kPanelWidth) {
-      int64_t numPanels = (dims[1] + kPanelWidth - 1) / kPanelWidth;
-      bytes = checkedProduct(
-          std::array{dims[0], dims[1] < 0 ? -1 : numPanels, kPanelWidth},
-          dtypeSize(dtype));
-    }
-  } else {
-    return layoutError(layout, "is not known");
+  } else if (!isPanelType(dtype) || dims.size() != 2) {
+    return layoutError(layout, "holds matrices of f32, f16 or bf16, not " +
+                                   std::string(dtypeName(dtype)) +
+                                   " tensors of rank " +
+                                   std::to_string(dims.size()));
+  } else if (quant) {
+    MOE_ASSIGN_OR_RETURN(QuantPanel panel, QuantPanel::of(*quant, dims[0]));
+    bytes = panelsBytes(dims[1], panel.bytes);
+  } else if (auto panelBytes = checkedProduct(std::array{dims[0], kPanelWidth},
+                                              dtypeSize(dtype))) {
+    bytes = panelsBytes(dims[1], *panelBytes);
   }
   if (!bytes)
     return layoutError(layout, "has a size that is negative or overflows");
@@ -64,6 +74,9 @@ Status moe::packLayout(std::string_view layout, DType dtype,
                        std::span<const std::byte> from,
                        std::span<std::byte> to) {
   MOE_RETURN_IF_ERROR(checkSizes(layout, dtype, dims, from.size(), to.size()));
+  if (parseQuantLayout(layout))
+    return layoutError(layout,
+                       "is one of codes: floats do not say their scale");
   if (from.empty())
     return Status::ok();
   if (layout == kRowLayout) {
@@ -96,6 +109,9 @@ Status moe::unpackLayout(std::string_view layout, DType dtype,
     std::memcpy(to.data(), from.data(), from.size());
     return Status::ok();
   }
+  if (std::optional<QuantFormat> format = parseQuantLayout(layout))
+    return dequantizedWindows(packedCodes(*format, dims, from),
+                              dtype)(std::array<int64_t, 2>{}, dims, to);
   size_t size = dtypeSize(dtype);
   const std::byte *in = from.data();
   for (int64_t first = 0; first < dims[1]; first += kPanelWidth) {
@@ -108,4 +124,26 @@ Status moe::unpackLayout(std::string_view layout, DType dtype,
     }
   }
   return Status::ok();
+}
+
+Status moe::packRounded(const QuantFormat &format,
+                        std::span<const int64_t> dims,
+                        std::span<const float> from, std::span<std::byte> to) {
+  std::string layout = quantLayoutName(format);
+  MOE_RETURN_IF_ERROR(
+      checkSizes(layout, DType::F32, dims, from.size_bytes(), to.size()));
+  QuantSource rounded = [&](const QuantWindow &window, QuantPiece &piece) {
+    piece.reset(window, format.block);
+    int64_t firstRow = piece.firstBlock() * format.block;
+    roundPiece(format, dims[0],
+               from.data() + firstRow * dims[1] + window.firstColumn, dims[1],
+               1, piece);
+    return Status::ok();
+  };
+  std::byte *out = to.data();
+  return streamPacked(rounded, format, dims,
+                      [&](std::span<const std::byte> piece) {
+                        out = std::copy(piece.begin(), piece.end(), out);
+                        return Status::ok();
+                      });
 }

@@ -575,3 +575,14 @@ Status ParamEvaluator::evaluate(uint32_t expr, std::span<std::byte> out) const {
   std::span<const int64_t> whole = dims(expr);
   return evaluate(expr, std::vector<int64_t>(whole.size(), 0), whole, out);
 }
+
+Status moe::streamPacked(const ParamEvaluator &evaluator, uint32_t expr,
+                         std::string_view layout, const BytesSink &sink) {
+  WindowSource source = [&](std::span<const int64_t> starts,
+                            std::span<const int64_t> sizes,
+                            std::span<std::byte> out) {
+    return evaluator.evaluate(expr, starts, sizes, out);
+  };
+  return streamPacked(source, evaluator.dtype(expr), evaluator.dims(expr),
+                      layout, sink);
+}

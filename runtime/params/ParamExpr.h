@@ -29,12 +29,12 @@
 #ifndef MOE_RUNTIME_PARAMS_PARAMEXPR_H
 #define MOE_RUNTIME_PARAMS_PARAMEXPR_H
 
+#include "runtime/params/StreamPacked.h"
 #include "runtime/support/DType.h"
 #include "runtime/support/Status.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -80,19 +80,7 @@ private:
   std::unique_ptr<Impl> impl;
 };
 
-/// Gives any window of a tensor, like ParamEvaluator::evaluate.
-using WindowSource = std::function<Status(std::span<const int64_t> starts,
-                                          std::span<const int64_t> sizes,
-                                          std::span<std::byte> out)>;
-/// Takes the bytes of a block, piece by piece in order.
-using BytesSink = std::function<Status(std::span<const std::byte>)>;
-
-/// Streams a tensor in `layout` (see Layouts.h) from its source to a sink, in
-/// pieces of a few MiB: layoutBytes(layout, dtype, dims) bytes in all.
-Status streamPacked(const WindowSource &source, DType dtype,
-                    std::span<const int64_t> dims, std::string_view layout,
-                    const BytesSink &sink);
-/// The same for an expression.
+/// Streams an expression in `layout` to a sink, in pieces of a few MiB.
 Status streamPacked(const ParamEvaluator &evaluator, uint32_t expr,
                     std::string_view layout, const BytesSink &sink);
 

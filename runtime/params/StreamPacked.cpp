@@ -5,8 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/params/StreamPacked.h"
+#include "runtime/params/Elements.h"
 #include "runtime/params/Layouts.h"
-#include "runtime/params/ParamExpr.h"
+#include "runtime/params/Quantize.h"
 #include "runtime/params/Window.h"
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 using namespace moe;
 
 static constexpr int64_t kPieceBytes = 8 << 20;
+static constexpr int64_t kPieceCodes = 2 << 20;
 
 namespace {
 /// What all pieces of one tensor share.
@@ -87,6 +90,10 @@ Status moe::streamPacked(const WindowSource &source, DType dtype,
                          std::span<const int64_t> dims, std::string_view layout,
                          const BytesSink &sink) {
   MOE_ASSIGN_OR_RETURN(uint64_t bytes, layoutBytes(layout, dtype, dims));
+  if (parseQuantLayout(layout))
+    return Status(StatusCode::Unsupported,
+                  "layout '" + std::string(layout) +
+                      "' is one of codes, the weights are floats");
   if (bytes == 0)
     return Status::ok();
   Stream stream{source, dtype, layout, sink};
@@ -95,13 +102,56 @@ Status moe::streamPacked(const WindowSource &source, DType dtype,
   return stream.sendPanels(wholeWindow(dims));
 }
 
-Status moe::streamPacked(const ParamEvaluator &evaluator, uint32_t expr,
-                         std::string_view layout, const BytesSink &sink) {
-  WindowSource source = [&](std::span<const int64_t> starts,
-                            std::span<const int64_t> sizes,
-                            std::span<std::byte> out) {
-    return evaluator.evaluate(expr, starts, sizes, out);
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+Status moe::streamPacked(const QuantSource &source, const QuantFormat &format,
+                         std::span<const int64_t> dims, const BytesSink &sink) {
+  MOE_ASSIGN_OR_RETURN(uint64_t bytes,
+                       layoutBytes(quantLayoutName(format), DType::F32, dims));
+  if (bytes == 0)
+    return Status::ok();
+  MOE_ASSIGN_OR_RETURN(QuantPanel panel, QuantPanel::of(format, dims[0]));
+  int64_t width =
+      std::max<int64_t>(kPieceCodes / dims[0] / kPanelWidth, 1) * kPanelWidth;
+  QuantPiece piece;
+  std::vector<std::byte> packed;
+  for (int64_t first = 0; first < dims[1]; first += width) {
+    int64_t count = std::min(width, dims[1] - first);
+    MOE_RETURN_IF_ERROR(source({0, dims[0], first, count}, piece));
+    packed.resize((count + kPanelWidth - 1) / kPanelWidth * panel.bytes);
+    packPanels(format, panel, piece, packed.data());
+    MOE_RETURN_IF_ERROR(sink(packed));
+  }
+  return Status::ok();
+}
+
+WindowSource moe::dequantizedWindows(QuantSource source, DType dtype) {
+  return [source = std::move(source), dtype](std::span<const int64_t> starts,
+                                             std::span<const int64_t> sizes,
+                                             std::span<std::byte> out) {
+    QuantPiece piece;
+    MOE_RETURN_IF_ERROR(
+        source({starts[0], sizes[0], starts[1], sizes[1]}, piece));
+    std::vector<float> values(piece.codes.size());
+    for (int64_t i = 0; i < sizes[1]; ++i)
+      for (int64_t b = 0; b < piece.numBlocks; ++b) {
+        int64_t at = i * piece.numBlocks + b;
+        BlockScale scale{piece.scales[at], piece.zeros[at]};
+        int64_t end = i * sizes[0] + piece.endOfBlock(b);
+        for (int64_t k = i * sizes[0] + piece.beginOfBlock(b); k < end; ++k)
+          values[k] = dequantized(piece.codes[k], scale);
+      }
+    auto *from = reinterpret_cast<const std::byte *>(values.data());
+    std::vector<std::byte> converted;
+    if (dtype != DType::F32) {
+      converted.resize(values.size() * dtypeSize(dtype));
+      convertElements(DType::F32, from, dtype, converted.data(), values.size());
+      from = converted.data();
+    }
+    copyStrided(2, {sizes[0], sizes[1]}, from, {1, sizes[0]}, out.data(),
+                rowMajor(sizes), dtypeSize(dtype));
+    return Status::ok();
   };
-  return streamPacked(source, evaluator.dtype(expr), evaluator.dims(expr),
-                      layout, sink);
 }
