@@ -13,7 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/kernels/cpu/Isa.h"
-#include "test/cts/kernels/KernelRunner.h"
+#include "test/cts/kernels/QuantWeights.h"
 
 #include <benchmark/benchmark.h>
 
@@ -155,30 +155,39 @@ void experts(benchmark::State &state) {
           active * (isGated ? 3 : 2) * static_cast<double>(H * I) * 4);
 }
 
+/// Floats, or codes for them.
+struct WeightType {
+  DType dtype = DType::F32;
+  std::optional<QuantFormat> format;
+};
+
 /// One expert in the layout of the products, `copies` times in memory.
-Tensor expertMatrix(DType dtype, int64_t copies, int64_t rows, int64_t columns,
-                    KernelRunner &runner) {
+Tensor expertMatrix(const WeightType &type, int64_t copies, int64_t rows,
+                    int64_t columns, KernelRunner &runner) {
+  Tensor one =
+      Tensor::random(type.dtype, {1, rows, columns}, runner.rng, 0.02f);
   Tensor result =
-      Tensor::random(dtype, {1, rows, columns}, runner.rng, 0.02f).packed();
+      type.format ? QuantWeights::of(one, *type.format).codes : one.packed();
   std::vector<std::byte> block = result.blockBytes[0];
   result.blockBytes.assign(copies, block);
   result.blocks.assign(copies, BlockView());
   return Tensor(result); // copying makes the blocks anew
 }
 
-/// Layer A of the performance targets with a quarter of its experts: 32 gated
-/// ones, 8 for a token, 2048 to 768 columns. One token after another takes the
-/// next 8 of them, so that all weights (300 MB of two bytes) pass by before one
-/// is read again. Args: tokens.
-void layerA(benchmark::State &state, DType dtype) {
-  constexpr int64_t kExperts = 32, kUsed = 8, kHidden = 2048, kInner = 768;
+/// Layer A of the performance targets, with a quarter of its experts if they
+/// are floats: 32 gated ones, 8 for a token, 2048 to 768 columns. One token
+/// after another takes the next 8 of them, so that all weights (at least 300
+/// MB) pass by before one is read again. Args: tokens.
+void layerA(benchmark::State &state, WeightType type) {
+  constexpr int64_t kUsed = 8, kHidden = 2048, kInner = 768;
+  const int64_t kExperts = type.format ? 128 : 32;
   KernelRunner runner(machine());
   int64_t rows = state.range(0) * kUsed;
   Tensor x = Tensor::random(DType::F32, {rows, kHidden}, runner.rng);
   Tensor counts = Tensor::zeros(DType::I32, {kExperts});
-  Tensor w1 = expertMatrix(dtype, kExperts, kHidden, kInner, runner);
-  Tensor w2 = expertMatrix(dtype, kExperts, kInner, kHidden, runner);
-  Tensor w3 = expertMatrix(dtype, kExperts, kHidden, kInner, runner);
+  Tensor w1 = expertMatrix(type, kExperts, kHidden, kInner, runner);
+  Tensor w2 = expertMatrix(type, kExperts, kInner, kHidden, runner);
+  Tensor w3 = expertMatrix(type, kExperts, kHidden, kInner, runner);
   Tensor y = Tensor::zeros(DType::F32, {rows, kHidden});
   Tensor absent = Tensor::absent();
   runner.step("experts").with("activation", "silu").with("gating", "split");
@@ -189,10 +198,10 @@ void layerA(benchmark::State &state, DType dtype) {
     for (int64_t i = 0; i < rows; ++i)
       ++counts.view.as<int32_t>()[next++ % kExperts];
   };
+  double bytes = static_cast<double>(w1.blocks[0].bytes + w2.blocks[0].bytes +
+                                     w3.blocks[0].bytes);
   runStep(state, runner, {&x, &counts, &w1, &absent, &w2, &absent, &w3}, {&y},
-          active * 3 * static_cast<double>(kHidden * kInner) *
-              static_cast<double>(dtypeSize(dtype)),
-          route);
+          active * bytes, route);
 }
 
 /// Args: batch, heads, queries, keys, depth.
@@ -273,19 +282,31 @@ BENCHMARK(experts)
     ->Args({64, 32, 1, 1024, 4096, 0})
     ->Args({1, 64, 8, 2048, 768, 1}) // many small gated experts
     ->Args({256, 64, 8, 2048, 768, 1});
-BENCHMARK_CAPTURE(layerA, f32, DType::F32)
+BENCHMARK_CAPTURE(layerA, f32, WeightType{DType::F32, {}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Arg(1)
     ->Arg(16)
     ->Arg(256);
-BENCHMARK_CAPTURE(layerA, f16, DType::F16)
+BENCHMARK_CAPTURE(layerA, f16, WeightType{DType::F16, {}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Arg(1)
     ->Arg(16)
     ->Arg(256);
-BENCHMARK_CAPTURE(layerA, bf16, DType::BF16)
+BENCHMARK_CAPTURE(layerA, bf16, WeightType{DType::BF16, {}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Arg(1)
+    ->Arg(16)
+    ->Arg(256);
+BENCHMARK_CAPTURE(layerA, int8, WeightType{DType::F32, QuantFormat{8, 32}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Arg(1)
+    ->Arg(16)
+    ->Arg(256);
+BENCHMARK_CAPTURE(layerA, int4, WeightType{DType::F32, QuantFormat{4, 32}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Arg(1)

@@ -192,11 +192,11 @@ static StatusOr<std::unique_ptr<Kernel>> createExperts(const KernelSpec &spec,
 void registerFfn(KernelRegistry &registry, const Isa &isa) {
   registry.add("ffn",
                [&isa](const KernelSpec &spec) { return createFfn(spec, isa); },
-               {"panel16", "row"});
+               {"panel16", std::string(kQuantLayouts), "row"});
   registry.add(
       "experts",
       [&isa](const KernelSpec &spec) { return createExperts(spec, isa); },
-      {"panel16", "row"});
+      {"panel16", std::string(kQuantLayouts), "row"});
 }
 
 } // namespace moe::cpu

@@ -56,14 +56,25 @@ StatusOr<FfnAttributes> FfnAttributes::parse(StepAttributes &attributes) {
 FfnOperands::FfnOperands(const KernelArgs &args, size_t first)
     : w1(&inputOrAbsent(args, first)), b1(&inputOrAbsent(args, first + 1)),
       w2(&inputOrAbsent(args, first + 2)), b2(&inputOrAbsent(args, first + 3)),
-      w3(&inputOrAbsent(args, first + 4)), b3(&inputOrAbsent(args, first + 5)) {
-}
+      w3(&inputOrAbsent(args, first + 4)), b3(&inputOrAbsent(args, first + 5)),
+      storage1(RhsStorage::of(w1->layout).value_or(RhsStorage())),
+      storage2(RhsStorage::of(w2->layout).value_or(RhsStorage())),
+      storage3(RhsStorage::of(w3->layout).value_or(RhsStorage())) {}
 
 static Status badOperand(const std::string &step, const char *operand,
                          const TensorView &view, const std::string &expected) {
   return Status(StatusCode::BadPlan, step + ": operand '" + operand +
                                          "' has shape " + shapeText(view) +
                                          ", expected " + expected);
+}
+
+/// Whether packed blocks have a layout that products read and a size that can
+/// be expressed.
+static bool areReadable(const TensorView &view) {
+  std::optional<RhsStorage> storage = RhsStorage::of(view.layout);
+  if (!storage || storage->kind != RhsStorage::Kind::Codes)
+    return storage.has_value();
+  return view.rank == 2 && QuantPanel::of(storage->format, view.dims[0]).isOk();
 }
 
 /// The last `rank` dimensions must be `dims`.
@@ -75,10 +86,10 @@ static Status checkDims(const std::string &step, const char *operand,
       (view.rank == rank || view.rank == rank + 1) &&
       std::equal(dims.begin(), dims.end(), view.dims + view.rank - rank) &&
       isFloat(view.dtype) && view.dtype != DType::F64;
-  if (fits && view.layout == "panel16")
-    fits = rank == 2;
+  if (fits && view.layout == "row")
+    fits = view.isContiguous();
   else if (fits)
-    fits = view.layout == "row" && view.isContiguous();
+    fits = rank == 2 && areReadable(view);
   if (fits)
     return Status::ok();
   std::string expected = "[";
@@ -160,7 +171,15 @@ bool FfnOperands::haveSlices(int64_t hidden, Gating gating, Index index) const {
   // Slices of concatenated columns would need two ranges of them.
   if (index.numSlices > 1 && gating == Gating::Concatenated)
     return false;
-  int64_t size = index.hiddenOf(hidden).size();
+  Interval slice = index.hiddenOf(hidden);
+  int64_t size = slice.size();
+  // A slice of codes begins and ends with a block of them.
+  int64_t unit =
+      storage2.kind == RhsStorage::Kind::Codes ? storage2.format.block : 1;
+  if (index.numSlices > 1 && size > 0 &&
+      (slice.begin % unit != 0 ||
+       (slice.end % unit != 0 && slice.end != hidden)))
+    return false;
   auto fits = [&](const TensorView &view, int rank, int64_t factor) {
     const BlockView *block =
         view.present() ? blockOf(view, rank, index) : nullptr;
@@ -191,7 +210,8 @@ FfnWeights FfnOperands::weights(int64_t hidden, Index index) const {
     int64_t factor = hidden > 0 ? size / hidden : 1;
     return Interval{slice.begin * factor, slice.end * factor};
   };
-  auto matrix = [&](const TensorView &view, bool dividesColumns) {
+  auto matrix = [&](const TensorView &view, const RhsStorage &storage,
+                    bool dividesColumns) {
     RhsMatrix result;
     if (!view.present())
       return result;
@@ -200,7 +220,7 @@ FfnWeights FfnOperands::weights(int64_t hidden, Index index) const {
     Interval columns = elements(wholeColumns, dividesColumns);
     result.data = networkData(view, 2, index);
     result.dtype = view.dtype;
-    result.isPacked = view.layout != "row";
+    result.storage = storage;
     result.depth = depth.size();
     result.columns = columns.size();
     bool isBlock = blockOf(view, 2, index) != nullptr;
@@ -219,9 +239,10 @@ FfnWeights FfnOperands::weights(int64_t hidden, Index index) const {
               static_cast<int64_t>(dtypeSize(view.dtype));
     return RowVector{data, view.dtype};
   };
-  FfnWeights result = {matrix(*w1, true),  matrix(*w2, false),
-                       matrix(*w3, true),  vector(*b1, true),
-                       vector(*b2, false), vector(*b3, true)};
+  FfnWeights result = {
+      matrix(*w1, storage1, true), matrix(*w2, storage2, false),
+      matrix(*w3, storage3, true), vector(*b1, true),
+      vector(*b2, false),          vector(*b3, true)};
   if (index.slice > 0)
     result.b2 = RowVector();
   return result;
@@ -248,16 +269,9 @@ static float *project(const Isa &isa, const HiddenTile &tile,
                       const RhsMatrix &w, const RowVector &bias, int64_t first,
                       int64_t columns, float *panels, float *out,
                       int64_t outStride) {
-  GemmArgs gemm;
-  gemm.a = tile.x;
-  gemm.aStride = tile.xStride;
-  gemm.rows = tile.rows;
-  gemm.c = out;
-  gemm.cStride = outStride;
   int64_t panel = first / kPanel;
-  readPanels(isa, w, panel, ceilDiv(first + columns, kPanel) - panel, tile.rows,
-             panels, gemm);
-  isa.gemm(gemm);
+  multiplyPanels(isa, w, panel, ceilDiv(first + columns, kPanel) - panel,
+                 {tile.x, tile.xStride, tile.rows, out, outStride}, panels);
   float *result = out + first % kPanel;
   if (bias.data) {
     float scratch[2 * kGroupColumns];
@@ -314,21 +328,17 @@ void computeOutput(const Isa &isa, const FfnSizes &sizes,
   int64_t size = static_cast<int64_t>(dtypeSize(tile.dtype));
   std::byte *target = tile.out + first * size;
   bool isDirect = tile.dtype == DType::F32 && columns % kPanel == 0;
-  GemmArgs gemm;
-  gemm.a = tile.hidden;
-  gemm.aStride = sizes.hiddenStride();
-  gemm.rows = tile.rows;
-  gemm.c = isDirect ? reinterpret_cast<float *>(target) : scratch.gate;
-  gemm.cStride = isDirect ? sizes.outputs : kGroupColumns;
-  readPanels(isa, weights.w2, tile.panel, ceilDiv(columns, kPanel), tile.rows,
-             scratch.panels, gemm);
-  isa.gemm(gemm);
+  ProductRows rows{tile.hidden, sizes.hiddenStride(), tile.rows,
+                   isDirect ? reinterpret_cast<float *>(target) : scratch.gate,
+                   isDirect ? sizes.outputs : kGroupColumns};
+  multiplyPanels(isa, weights.w2, tile.panel, ceilDiv(columns, kPanel), rows,
+                 scratch.panels);
   float biasScratch[kGroupColumns];
   const float *added = weights.b2.data
                            ? weights.b2.read(isa, first, columns, biasScratch)
                            : nullptr;
   for (int64_t r = 0; r < tile.rows; ++r) {
-    float *values = gemm.c + r * gemm.cStride;
+    float *values = rows.c + r * rows.cStride;
     if (added)
       isa.axpyRow(1.0f, added, values, columns);
     if (!isDirect)

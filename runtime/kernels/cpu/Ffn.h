@@ -70,6 +70,8 @@ struct FfnWeights {
 /// 3, or blocks) of several.
 struct FfnOperands {
   const TensorView *w1, *b1, *w2, *b2, *w3, *b3;
+  /// Of w1, w2 and w3; Rows for layouts that sizes() refuses.
+  RhsStorage storage1, storage2, storage3;
 
   FfnOperands(const KernelArgs &args, size_t first);
   /// Sizes, or a BadPlan if the operands contradict each other.
@@ -106,8 +108,8 @@ struct FfnOperands {
   /// for it.
   StatusOr<int64_t> numNetworks(const std::string &step) const;
   bool arePacked() const {
-    return w1->layout != "row" && w2->layout != "row" &&
-           (!w3->present() || w3->layout != "row");
+    return storage1.isPacked() && storage2.isPacked() &&
+           (!w3->present() || storage3.isPacked());
   }
 };
 

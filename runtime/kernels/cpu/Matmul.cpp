@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// f32, f16 and bf16 go through Isa::gemm: work items are (batch, block of
-// rows, group of panels). f64 and integers take a plain loop.
+// f32, f16, bf16 and codes go through Product.h: work items are (batch, block
+// of rows, group of panels). f64 and integers take a plain loop.
 //
 //===----------------------------------------------------------------------===//
 
@@ -164,15 +164,20 @@ StatusOr<Problem> MatmulKernel::problemOf(const KernelArgs &args) const {
   MOE_RETURN_IF_ERROR(setBatches(args, p));
   p.rhs.data = blockData(rhs);
   p.rhs.dtype = rhs.dtype;
-  p.rhs.isPacked = rhs.layout != "row";
   p.rhs.depth = p.depth;
   p.rhs.columns = p.columns;
   p.rhs.depthStride = rhs.strides[rhs.rank - (transposeRhs ? 1 : 2)];
   p.rhs.columnStride = rhs.strides[rhs.rank - (transposeRhs ? 2 : 1)];
-  if (p.rhs.isPacked && (rhs.layout != "panel16" || rhs.rank != 2 ||
-                         transposeRhs || !usesF32(rhs.dtype)))
+  std::optional<RhsStorage> storage = RhsStorage::of(rhs.layout);
+  bool isReadable = storage.has_value();
+  if (isReadable && storage->isPacked())
+    isReadable = rhs.rank == 2 && !transposeRhs && usesF32(rhs.dtype);
+  if (isReadable && storage->kind == RhsStorage::Kind::Codes)
+    isReadable = QuantPanel::of(storage->format, p.depth).isOk();
+  if (!isReadable)
     return badPlan("rhs of shape " + shapeText(rhs) + " and layout '" +
                    std::string(rhs.layout) + "' cannot be read");
+  p.rhs.storage = *storage;
   bool sameTypes =
       lhs.dtype == out.dtype &&
       (lhs.dtype == rhs.dtype || (usesF32(lhs.dtype) && usesF32(rhs.dtype)));
@@ -229,39 +234,38 @@ void MatmulKernel::runF32(const Problem &p, const float *lhs,
     int64_t rows = std::min(kRowBlock, p.rows - row);
     int64_t column = panel * kPanel;
     int64_t columns = std::min(groupSize * kPanel, p.columns - column);
-    GemmArgs gemm;
-    gemm.a = lhs + offsets.lhs + row * p.lhsRow;
-    gemm.aStride = p.lhsRow;
-    gemm.rows = rows;
+    ProductRows product;
+    product.a = lhs + offsets.lhs + row * p.lhsRow;
+    product.aStride = p.lhsRow;
+    product.rows = rows;
     if (p.lhsDepth != 1 && p.depth > 1) {
       float *gathered =
           buffers.rows + thread * rowsOf(args.inputs[0]) * p.depth;
       for (int64_t r = 0; r < rows; ++r)
-        isa.loadTile(DType::F32, gemm.a + r * p.lhsRow, p.lhsDepth,
+        isa.loadTile(DType::F32, product.a + r * p.lhsRow, p.lhsDepth,
                      gathered + r * p.depth, p.depth);
-      gemm.a = gathered;
-      gemm.aStride = p.depth;
+      product.a = gathered;
+      product.aStride = p.depth;
     }
     RhsMatrix rhs = p.rhs;
-    if (!rhs.isPacked)
+    if (!rhs.storage.isPacked())
       rhs.data += offsets.rhs * static_cast<int64_t>(dtypeSize(rhs.dtype));
-    readPanels(isa, rhs, panel, ceilDiv(columns, kPanel), rows,
-               buffers.panels + thread * buffers.panelsPerThread, gemm);
     std::byte *target =
         out.as<std::byte>() +
         (offsets.out + row * p.outRow + column * p.outColumn) * outBytes;
     bool isDirect =
         out.dtype == DType::F32 && p.outColumn == 1 && columns % kPanel == 0;
-    gemm.c = isDirect ? reinterpret_cast<float *>(target)
-                      : buffers.tiles + thread * kRowBlock * kGroupColumns;
-    gemm.cStride = isDirect ? p.outRow : kGroupColumns;
-    isa.gemm(gemm);
+    product.c = isDirect ? reinterpret_cast<float *>(target)
+                         : buffers.tiles + thread * kRowBlock * kGroupColumns;
+    product.cStride = isDirect ? p.outRow : kGroupColumns;
+    multiplyPanels(isa, rhs, panel, ceilDiv(columns, kPanel), product,
+                   buffers.panels + thread * buffers.panelsPerThread);
     float biasScratch[kGroupColumns];
     const float *added = biasRow.data
                              ? biasRow.read(isa, column, columns, biasScratch)
                              : nullptr;
     for (int64_t r = 0; r < rows; ++r) {
-      float *values = gemm.c + r * gemm.cStride;
+      float *values = product.c + r * product.cStride;
       if (added)
         isa.axpyRow(1.0f, added, values, columns);
       if (!isDirect)
@@ -360,7 +364,7 @@ void registerMatmul(KernelRegistry &registry, const Isa &isa) {
         return std::unique_ptr<Kernel>(
             std::make_unique<MatmulKernel>(spec, isa, transposeRhs));
       },
-      {"panel16", "row"});
+      {"panel16", std::string(kQuantLayouts), "row"});
 }
 
 } // namespace moe::cpu

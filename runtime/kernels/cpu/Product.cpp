@@ -52,31 +52,70 @@ static void packPanel(const Isa &isa, const RhsMatrix &rhs, int64_t panel,
                  out + d * kPanel, columns);
 }
 
-void readPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
-                int64_t count, int64_t rows, float *scratch, GemmArgs &args) {
+std::optional<RhsStorage> RhsStorage::of(std::string_view layout) {
+  if (layout == "row")
+    return RhsStorage();
+  if (layout == "panel16")
+    return RhsStorage{Kind::Panels, {}};
+  if (std::optional<QuantFormat> format = parseQuantLayout(layout))
+    return RhsStorage{Kind::Codes, *format};
+  return std::nullopt;
+}
+
+static void multiplyCodes(const Isa &isa, const RhsMatrix &rhs, int64_t first,
+                          int64_t count, const ProductRows &rows) {
+  const QuantFormat &format = rhs.storage.format;
+  // The sizes were checked with the operands.
+  QuantPanel panel = *QuantPanel::of(format, rhs.depth);
+  QuantGemmArgs args;
+  args.a = rows.a;
+  args.aStride = rows.aStride;
+  args.b.data = rhs.data + first * panel.bytes;
+  args.b.panelStride = panel.bytes;
+  args.b.scales = panel.scales;
+  args.b.zeros = panel.zeros;
+  args.b.bits = format.bits;
+  args.b.block = format.block;
+  args.b.scaleType = format.scales;
+  args.b.hasZeroPoints = format.hasZeroPoints;
+  args.c = rows.c;
+  args.cStride = rows.cStride;
+  args.rows = rows.rows;
+  args.panels = count;
+  args.depth = rhs.depth;
+  isa.gemmQuant(args);
+}
+
+void multiplyPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
+                    int64_t count, const ProductRows &rows, float *scratch) {
+  if (rhs.storage.kind == RhsStorage::Kind::Codes)
+    return multiplyCodes(isa, rhs, first, count, rows);
+  GemmArgs args;
+  args.a = rows.a;
+  args.aStride = rows.aStride;
+  args.bStride = kPanel;
+  args.panelStride = rhs.depth * kPanel;
+  args.c = rows.c;
+  args.cStride = rows.cStride;
+  args.rows = rows.rows;
   args.panels = count;
   args.depth = rhs.depth;
   args.bType = rhs.dtype;
   int64_t size = static_cast<int64_t>(dtypeSize(rhs.dtype));
-  if (rhs.isPacked) {
-    args.b = rhs.data + first * rhs.depth * kPanel * size;
-    args.bStride = kPanel;
-    args.panelStride = rhs.depth * kPanel;
-    return;
-  }
   bool isFull = (first + count) * kPanel <= rhs.columns;
-  if (rhs.columnStride == 1 && isFull && rows <= kMaxRowsInPlace) {
+  if (rhs.storage.isPacked()) {
+    args.b = rhs.data + first * rhs.depth * kPanel * size;
+  } else if (rhs.columnStride == 1 && isFull && rows.rows <= kMaxRowsInPlace) {
     args.b = rhs.data + first * kPanel * size;
     args.bStride = rhs.depthStride;
     args.panelStride = kPanel;
-    return;
+  } else {
+    for (int64_t p = 0; p < count; ++p)
+      packPanel(isa, rhs, first + p, scratch + p * args.panelStride);
+    args.b = scratch;
+    args.bType = DType::F32;
   }
-  for (int64_t p = 0; p < count; ++p)
-    packPanel(isa, rhs, first + p, scratch + p * rhs.depth * kPanel);
-  args.b = scratch;
-  args.bType = DType::F32;
-  args.bStride = kPanel;
-  args.panelStride = rhs.depth * kPanel;
+  isa.gemm(args);
 }
 
 } // namespace moe::cpu

@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Isa::gemm multiplies f32 rows with panels of 16 columns of f32, f16 or bf16.
-// A weight that the compiler packed is read where it lies. Any other matrix
-// (row major, transposed) is brought to panels of f32 by the thread that needs
-// them; the values and the order of the additions are the same.
+// Isa::gemm multiplies f32 rows with panels of 16 columns of f32, f16 or bf16,
+// Isa::gemmQuant with panels of codes. A weight that the compiler packed is
+// read where it lies. Any other matrix (row major, transposed) is brought to
+// panels of f32 by the thread that needs them; the values and the order of the
+// additions are the same.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,10 +17,13 @@
 #define MOE_RUNTIME_KERNELS_CPU_PRODUCT_H
 
 #include "runtime/kernels/cpu/Isa.h"
+#include "runtime/params/QuantFormat.h"
 #include "runtime/support/Status.h"
 #include "runtime/support/TensorView.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
 
 namespace moe {
 class StepAttributes;
@@ -44,26 +48,46 @@ enum class Arithmetic : uint8_t { Float, Int8 };
 /// The attribute "arithmetic"; float if it is absent.
 StatusOr<Arithmetic> parseArithmetic(StepAttributes &attributes);
 
+/// How the matrices of a weight lie in memory.
+struct RhsStorage {
+  enum class Kind : uint8_t { Rows, Panels, Codes };
+  Kind kind = Kind::Rows;
+  QuantFormat format; ///< of codes
+
+  bool isPacked() const { return kind != Kind::Rows; }
+  /// Nothing for layouts that products cannot read.
+  static std::optional<RhsStorage> of(std::string_view layout);
+};
+
 /// A matrix [depth, columns] on the right of a product.
 struct RhsMatrix {
   const std::byte *data = nullptr;
   DType dtype = DType::F32;
-  bool isPacked = false; ///< panel16, strides have no meaning
+  RhsStorage storage;
   int64_t depth = 0;
   int64_t columns = 0;
+  /// Without meaning if packed.
   int64_t depthStride = 0;
   int64_t columnStride = 1;
 
   int64_t panels() const { return ceilDiv(columns, kPanel); }
 };
 
-/// Panels [first, first + count) of `rhs` for a product with `rows` rows; sets
-/// b, its type and strides, panels and depth of `args`. `scratch` has
-/// panelScratch() elements.
-void readPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
-                int64_t count, int64_t rows, float *scratch, GemmArgs &args);
+/// What a matrix is multiplied with: [rows, depth] x [depth, columns] gives c.
+struct ProductRows {
+  const float *a = nullptr;
+  int64_t aStride = 0;
+  int64_t rows = 0;
+  float *c = nullptr; ///< the first column of the panels
+  int64_t cStride = 0;
+};
 
-/// Elements that readPanels may need for at most `panels` panels. Packed
+/// The product with panels [first, first + count) of `rhs`. `scratch` has
+/// panelScratch() elements.
+void multiplyPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
+                    int64_t count, const ProductRows &rows, float *scratch);
+
+/// Elements that multiplyPanels may need for at most `panels` panels. Packed
 /// weights need none.
 inline int64_t panelScratch(bool isPacked, int64_t depth, int64_t panels) {
   return isPacked ? 0 : depth * panels * kPanel;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/kernels/cpu/Kernels.h"
+#include "runtime/params/QuantFormat.h"
 #include "test/cts/kernels/KernelRunner.h"
 
 #include <cstdlib>
@@ -41,8 +42,9 @@ TEST(Registry, NamesLayoutsBestFirst) {
   KernelRegistry registry = cpu::createCpuKernels(*cpu::findIsa("portable"));
   for (const char *name : {"matmul", "ffn", "experts"}) {
     std::span<const std::string> layouts = registry.weightLayouts(name);
-    ASSERT_EQ(layouts.size(), 2u);
+    ASSERT_EQ(layouts.size(), 3u);
     EXPECT_EQ(layouts[0], "panel16");
+    EXPECT_EQ(layouts[1], kQuantLayouts);
   }
   EXPECT_EQ(registry.weightLayouts("norm")[0], "row");
   EXPECT_TRUE(registry.weightLayouts("nothing").empty());

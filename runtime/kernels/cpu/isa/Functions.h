@@ -20,6 +20,7 @@ namespace moe::cpu::MOE_ISA {
 extern const Isa kIsa;
 
 void gemm(const GemmArgs &args);
+void gemmQuant(const QuantGemmArgs &args);
 void activate(const ActivationArgs &args, const float *gate,
               const float *linear, float *out, int64_t count);
 void toF32(DType from, const void *x, float *y, int64_t count);

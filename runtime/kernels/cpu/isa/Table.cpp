@@ -32,6 +32,7 @@ const Isa kIsa = {
                                : "portable",
     .isSupported = isSupported,
     .gemm = gemm,
+    .gemmQuant = gemmQuant,
     .activate = activate,
     .toF32 = toF32,
     .fromF32 = fromF32,

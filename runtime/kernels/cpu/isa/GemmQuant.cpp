@@ -1,0 +1,246 @@
+//===- GemmQuant.cpp - Products of f32 rows and panels of codes -----------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A weight is (code - zero) * scale, rounded as f32, and goes into the chains
+// of additions of Gemm.cpp. Few rows keep their sums in registers and widen
+// each word once for all of them. With more rows than that a block of the depth
+// is widened into the first cache, where the tiles for f32 find it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/kernels/cpu/isa/Codes.h"
+#include "runtime/kernels/cpu/isa/Functions.h"
+#include "runtime/kernels/cpu/isa/Tile.h"
+
+namespace moe::cpu::MOE_ISA {
+
+/// Rows that are computed from words, and the panels that they take at a time.
+#if MOE_ISA_HAS_AVX512
+static constexpr int kFewRows = 6;
+template <int R> static constexpr int quantPanelsOf() { return R <= 3 ? 4 : 2; }
+#elif MOE_ISA_HAS_FMA
+static constexpr int kFewRows = 2;
+template <int R> static constexpr int quantPanelsOf() { return R == 1 ? 2 : 1; }
+#else
+static constexpr int kFewRows = 1;
+template <int R> static constexpr int quantPanelsOf() { return 1; }
+#endif
+
+/// Bytes of a panel that words of `depth` rows take.
+template <int Bits> static constexpr int64_t wordBytes(int64_t depth) {
+  return depth * (16 * Bits / 8);
+}
+
+//===----------------------------------------------------------------------===//
+// Few rows
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// R rows and P panels of codes with what their current block has in common.
+template <int Bits, int R, int P> struct QuantTile {
+  static constexpr int kRows = Codes<Bits>::kRows;
+  static constexpr int kAhead = 2048;
+
+  const float *row[R];
+  const std::byte *word[P];
+  Columns acc[R][P * kParts];
+  Columns scale[P * kParts];
+  Bases<Bits> base[P];
+
+  MOE_INLINE void setZeros(const QuantPanels &q, const std::byte *panels,
+                           int64_t block) {
+    for (int p = 0; p < P; ++p)
+      for (int i = 0; i < kParts; ++i)
+        base[p].set(i, zeroColumns(q, panels + p * q.panelStride, block, i));
+  }
+
+  MOE_INLINE void setScales(const QuantPanels &q, const std::byte *panels,
+                            int64_t block) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+      for (int i = 0; i < kParts; ++i)
+        scale[kParts * p + i] =
+            scaleColumns(q, panels + p * q.panelStride, block, i);
+  }
+
+  /// The next `count` of the kRows rows of the depth that a word has.
+  template <bool IsWhole = true>
+  MOE_INLINE void addWord(int64_t count = kRows) {
+    Columns32 words[2][P * kParts];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kParts; ++i) {
+        auto read = readVector<Columns32>(word[p] + 4 * kColumns * i);
+        words[0][kParts * p + i] = read;
+        words[1][kParts * p + i] = read >> 16;
+      }
+      __builtin_prefetch(word[p] + kAhead);
+      word[p] += 64;
+    }
+#pragma GCC unroll 16
+    for (int d = 0; d < kRows; ++d) {
+      if (!IsWhole && d >= count)
+        break;
+      constexpr int kVectors = P * kParts;
+      const int place = Codes<Bits>::placeOf(d);
+      Columns column[kVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        Columns code =
+            placedCode<Bits>(words[Codes<Bits>::isShifted(d)][v], place);
+        column[v] = (code - base[v / kParts].of[place][v % kParts]) * scale[v];
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        Columns x = allColumns(row[r][d]);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v)
+          acc[r][v] = fmaColumns(x, column[v], acc[r][v]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+      row[r] += kRows;
+  }
+};
+} // namespace
+
+/// P panels from `first` on for R rows.
+template <int Bits, int R, int P>
+static void quantTile(const QuantGemmArgs &g, int64_t first) {
+  const QuantPanels &q = g.b;
+  const std::byte *panels = q.data + first * q.panelStride;
+  constexpr int kRows = Codes<Bits>::kRows;
+  QuantTile<Bits, R, P> t;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    t.row[r] = g.a + r * g.aStride;
+#pragma GCC unroll 16
+    for (int v = 0; v < P * kParts; ++v)
+      t.acc[r][v] = Columns{};
+  }
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) {
+    t.word[p] = panels + p * q.panelStride;
+    for (int i = 0; i < kParts; ++i)
+      t.base[p].set(i, allColumns(1 << (Bits - 1)));
+  }
+  for (int64_t d = 0, block = 0; d < g.depth; ++block) {
+    int64_t end = std::min(g.depth, d + q.block);
+    t.setScales(q, panels, block);
+    if (q.hasZeroPoints)
+      t.setZeros(q, panels, block);
+    for (; d + kRows <= end; d += kRows)
+      t.addWord();
+    if (d < end) { // the end of the depth
+      t.template addWord<false>(end - d);
+      d = end;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < P * kParts; ++v)
+      storeColumns(g.c + r * g.cStride + 16 * first + kColumns * v,
+                   t.acc[r][v]);
+}
+
+//===----------------------------------------------------------------------===//
+// Many rows
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The panels of a product, as manyRows reads them.
+template <int Bits> struct WidenedPanels {
+  static constexpr bool kIsWide = false;
+  const QuantGemmArgs &g;
+
+  template <int P>
+  void read(int64_t first, int64_t from, int64_t depth, float *room,
+            TileArgs<float> &) const {
+    // Behind the last depth block are the next panels.
+    int64_t stride = g.b.panelStride;
+    int64_t at = wordBytes<Bits>(from);
+    int64_t ahead =
+        from + depth < g.depth ? wordBytes<Bits>(depth) : P * stride - at;
+    const std::byte *panel = g.b.data + first * stride;
+    for (int p = 0; p < P; ++p, panel += stride)
+      widen(panel, ahead, from, from + depth, room + p * kDepthBlock * 16);
+  }
+
+  /// Rows [from, end) of a panel as f32, up to the end of their last word; what
+  /// lies `ahead` bytes behind their words comes nearer. `from` begins a word.
+  void widen(const std::byte *panel, int64_t ahead, int64_t from, int64_t end,
+             float *out) const {
+    constexpr int kRows = Codes<Bits>::kRows;
+    const QuantPanels &q = g.b;
+    Bases<Bits> base;
+    for (int i = 0; i < kParts; ++i)
+      base.set(i, allColumns(1 << (Bits - 1)));
+    for (int64_t d = from; d < end;) {
+      int64_t block = d / q.block;
+      int64_t blockEnd = std::min(end, (block + 1) * q.block);
+      Columns scale[kParts];
+      for (int i = 0; i < kParts; ++i) {
+        scale[i] = scaleColumns(q, panel, block, i);
+        if (q.hasZeroPoints)
+          base.set(i, zeroColumns(q, panel, block, i));
+      }
+      for (; d < blockEnd; d += kRows, out += 16 * kRows) {
+        const std::byte *word = panel + wordBytes<Bits>(d);
+        __builtin_prefetch(word + ahead);
+        widenWord(word, base, scale, out);
+      }
+    }
+  }
+
+  static MOE_INLINE void widenWord(const std::byte *word,
+                                   const Bases<Bits> &base,
+                                   const Columns *scale, float *out) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kParts; ++i) {
+      auto codes = readVector<Columns32>(word + 4 * kColumns * i);
+      auto shifted = codes >> 16;
+#pragma GCC unroll 16
+      for (int d = 0; d < Codes<Bits>::kRows; ++d) {
+        int place = Codes<Bits>::placeOf(d);
+        Columns code = placedCode<Bits>(
+            Codes<Bits>::isShifted(d) ? shifted : codes, place);
+        storeColumns(out + 16 * d + kColumns * i,
+                     (code - base.of[place][i]) * scale[i]);
+      }
+    }
+  }
+};
+} // namespace
+
+template <int Bits> static void gemmOf(const QuantGemmArgs &g) {
+  if (g.rows <= kFewRows)
+    return withRows<1, kFewRows>(
+        g.rows, [&]<int R>(std::integral_constant<int, R>) {
+          withPanels<quantPanelsOf<R>()>(
+              g.panels, [&]<int P>(int64_t p, std::integral_constant<int, P>) {
+                quantTile<Bits, R, P>(g, p);
+              });
+        });
+  TileRows rows{g.a, g.aStride, g.c, g.cStride, g.rows, g.depth, false};
+  withPanels<kTilePanels>(
+      g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
+        manyRows<P>(WidenedPanels<Bits>{g}, rows, first);
+      });
+}
+
+void gemmQuant(const QuantGemmArgs &g) {
+  if (g.b.bits == 4)
+    gemmOf<4>(g);
+  else
+    gemmOf<8>(g);
+}
+
+} // namespace moe::cpu::MOE_ISA

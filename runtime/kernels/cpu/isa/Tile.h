@@ -1,0 +1,213 @@
+//===- Tile.h - Tiles of outputs in registers -------------------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A tile of R rows and P panels is kept in registers while the depth runs from
+// front to back. Each of its outputs is one chain of additions in the order of
+// the depth, whatever R and P are, so the tile that a row falls into does not
+// change its value: R and P are chosen for speed alone.
+//
+//   registers    of            tile of many rows          left for
+//   portable     16 x 4        2 x 1 panels,  8 sums      columns, a row's
+//   avx2         16 x 8        6 x 1 panels, 12 sums      2 columns, 1
+//   avx512       32 x 16      12 x 2 panels, 24 sums      2 columns
+//
+// Where several tiles of rows read the same panels, a block of the depth stays
+// in the first cache for all of them (manyRows). Panels of other types than
+// f32 are widened there once; panels of f32 are read in place.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_KERNELS_CPU_ISA_TILE_H
+#define MOE_RUNTIME_KERNELS_CPU_ISA_TILE_H
+
+#include "runtime/kernels/cpu/isa/Columns.h"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace moe::cpu::MOE_ISA {
+
+#if MOE_ISA_HAS_AVX512
+inline constexpr int kTileRows = 12, kTilePanels = 2;
+#elif MOE_ISA_HAS_FMA
+inline constexpr int kTileRows = 6, kTilePanels = 1;
+#else
+inline constexpr int kTileRows = 2, kTilePanels = 1;
+#endif
+/// Depth after which a tile of a large product gives way to the next rows, so
+/// that its part of the panels (16 KiB each) stays in the first cache.
+inline constexpr int64_t kDepthBlock = 256;
+
+/// Panels that a tile of R rows takes at most. With few rows several panels
+/// are in flight, because one chain cannot keep the multipliers busy.
+template <int R> constexpr int panelsOf() {
+#if MOE_ISA_HAS_AVX512
+  return R <= 6 ? 4 : R <= 8 ? 3 : 2;
+#elif MOE_ISA_HAS_FMA
+  return R == 1 ? 4 : R <= 3 ? 2 : 1;
+#else
+  return R == 1 ? 2 : 1;
+#endif
+}
+
+/// c[r][16 p + j] = (c[r][16 p + j] +) sum over d of a[r][d] * b[p][d][j].
+template <typename T> struct TileArgs {
+  const float *a;
+  int64_t aStride;
+  const T *b;
+  int64_t bStride, panelStride;
+  float *c;
+  int64_t cStride;
+  int64_t depth;
+  bool accumulate;
+  /// What comes into the cache meanwhile, in steps as b; may be null.
+  const char *ahead = nullptr;
+  int64_t aheadStride = 0, aheadPanelStride = 0;
+};
+
+/// One tile; `Fetch` panels of what is ahead come into the cache. GCC keeps the
+/// accumulators in registers only if the loops over them are unrolled.
+template <typename T, int R, int P, int Fetch = 0>
+static void tile(const TileArgs<T> &t) {
+  constexpr int kVectors = P * kParts;
+  Columns acc[R][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      acc[r][v] = t.accumulate ? loadColumns(t.c + r * t.cStride + kColumns * v)
+                               : Columns{};
+  const float *row[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+    row[r] = t.a + r * t.aStride;
+  const T *panel[P];
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p)
+    panel[p] = t.b + p * t.panelStride;
+  const char *ahead = t.ahead;
+  const int64_t depth = t.depth, step = t.bStride, aheadStep = t.aheadStride;
+  const int64_t aheadPanel = t.aheadPanelStride;
+  for (int64_t d = 0; d < depth; ++d) {
+    Columns column[kVectors];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kParts; ++i)
+        column[kParts * p + i] = loadColumns(panel[p] + kColumns * i);
+      panel[p] += step;
+    }
+    if constexpr (Fetch > 0) {
+#pragma GCC unroll 16
+      for (int p = 0; p < Fetch; ++p)
+        __builtin_prefetch(ahead + p * aheadPanel);
+      ahead += aheadStep;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      Columns x = allColumns(row[r][d]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v)
+        acc[r][v] = fmaColumns(x, column[v], acc[r][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      storeColumns(t.c + r * t.cStride + kColumns * v, acc[r][v]);
+}
+
+/// Calls f with Min, Min + 1 .. or Max as a constant, whichever `rows` is.
+template <int Min, int Max, typename F>
+static MOE_INLINE void withRows(int64_t rows, F f) {
+  if (rows == Min)
+    return f(std::integral_constant<int, Min>());
+  if constexpr (Min < Max)
+    withRows<Min + 1, Max>(rows, f);
+}
+
+/// Calls f(first panel, constant P) for all panels, Most at a time and fewer at
+/// the end.
+template <int Most, typename F>
+static MOE_INLINE void withPanels(int64_t panels, F f) {
+  int64_t p = 0;
+  auto take = [&]<int P>(std::integral_constant<int, P> count) {
+    for (; p + P <= panels; p += P)
+      f(p, count);
+  };
+  if constexpr (Most > 3)
+    take(std::integral_constant<int, 4>());
+  if constexpr (Most > 2)
+    take(std::integral_constant<int, 3>());
+  if constexpr (Most > 1)
+    take(std::integral_constant<int, 2>());
+  take(std::integral_constant<int, 1>());
+}
+
+/// Rows of the next tile: as even as it goes, so that no thin tile remains.
+static inline int64_t nextRows(int64_t remaining) {
+  if (remaining <= kTileRows)
+    return remaining;
+  return remaining < 2 * kTileRows ? (remaining + 1) / 2 : kTileRows;
+}
+
+/// The rows and results of a product.
+struct TileRows {
+  const float *a;
+  int64_t aStride;
+  float *c;
+  int64_t cStride;
+  int64_t rows, depth;
+  bool accumulate;
+};
+
+/// P panels from `first` on for rows of several tiles. `panels` are
+///
+///   kIsWide                                 f32, read in place
+///   read<P>(first, from, depth, room, t)    sets what t reads for rows
+///                                           [from, from + depth) of the panels
+///                                           and what is ahead; if they are not
+///                                           wide, in room[P][kDepthBlock][16]
+template <int P, typename Panels>
+static void manyRows(const Panels &panels, const TileRows &g, int64_t first) {
+  constexpr bool kIsWide = Panels::kIsWide;
+  alignas(64) float room[kIsWide ? 1 : P * kDepthBlock * 16];
+  int64_t from = 0;
+  do {
+    int64_t depth = std::min(g.depth - from, kDepthBlock);
+    TileArgs<float> t{g.a + from,
+                      g.aStride,
+                      room,
+                      16,
+                      kDepthBlock * 16,
+                      g.c + 16 * first,
+                      g.cStride,
+                      depth,
+                      g.accumulate || from > 0};
+    panels.template read<P>(first, from, depth, room, t);
+    for (int64_t row = 0; row < g.rows;) {
+      int64_t rows = nextRows(g.rows - row);
+      bool fetches = kIsWide && row + rows == g.rows;
+      withRows<(kTileRows + 1) / 2, kTileRows>(
+          rows, [&]<int R>(std::integral_constant<int, R>) {
+            if (fetches)
+              tile<float, R, P, kIsWide ? P : 0>(t);
+            else
+              tile<float, R, P>(t);
+          });
+      t.a += rows * g.aStride;
+      t.c += rows * g.cStride;
+      row += rows;
+    }
+    from += depth;
+  } while (from < g.depth);
+}
+
+} // namespace moe::cpu::MOE_ISA
+
+#endif // MOE_RUNTIME_KERNELS_CPU_ISA_TILE_H
