@@ -8,10 +8,10 @@
 #include "runtime/exec/Executable.h"
 #include "runtime/exec/Parts.h"
 #include "runtime/plan/StepKinds.h"
+#include "runtime/support/Cores.h"
 #include "runtime/support/ThreadPool.h"
 
 #include <algorithm>
-#include <thread>
 
 using namespace moe;
 
@@ -271,42 +271,6 @@ std::string Executable::describeStep(int step) const {
   return text + ")";
 }
 
-/// Keeps the plan's layout of a parameter if all its readers know it; else
-/// takes the best layout of the first one that the others know too.
-Status Executable::chooseLayouts(const KernelRegistry &registry) {
-  std::vector<std::vector<std::string>> readable(program->params.size());
-  std::vector<bool> isRead(program->params.size());
-  for (const auto &step : program->steps) {
-    std::span<const std::string> known = registry.weightLayouts(step->kernel);
-    for (int32_t buffer : step->inputs) {
-      if (buffer < 0)
-        continue;
-      const plan::BufferT &root = *program->buffers[buffers[buffer].root];
-      if (root.kind != plan::BufferKind_Param)
-        continue;
-      std::vector<std::string> &common = readable[root.index];
-      if (!isRead[root.index])
-        common.assign(known.begin(), known.end());
-      std::erase_if(common, [&](const std::string &layout) {
-        return std::find(known.begin(), known.end(), layout) == known.end();
-      });
-      isRead[root.index] = true;
-    }
-  }
-  for (size_t i = 0; i < program->params.size(); ++i) {
-    const plan::ParamT &param = *program->params[i];
-    const std::vector<std::string> &common = readable[i];
-    bool keeps = !isRead[i] || std::find(common.begin(), common.end(),
-                                         param.layout) != common.end();
-    if (!keeps && common.empty())
-      return Status(StatusCode::Unsupported,
-                    "parameter \"" + param.name +
-                        "\" is read by kernels that have no layout in common");
-    layouts.push_back(keeps ? param.layout : common.front());
-  }
-  return Status::ok();
-}
-
 TensorView Executable::paramView(int rank, int index) const {
   const plan::ParamT &param = *program->params[index];
   TensorView view;
@@ -333,7 +297,7 @@ Status Executable::loadWeights() {
   size_t numParams = program->params.size();
   std::vector<ParamBlocks> loaded(hosted * numParams);
   std::vector<Status> results(loaded.size());
-  ThreadPool pool(std::max(1u, std::thread::hardware_concurrency()));
+  ThreadPool pool(coreBudget().numThreads());
   pool.parallelFor(loaded.size(), [&](int64_t item, int) {
     int rank = first + static_cast<int>(item / numParams);
     uint32_t param = item % numParams;

@@ -9,6 +9,8 @@
 #include "runtime/plan/Mesh.h"
 #include "runtime/support/DimExpr.h"
 
+#include <set>
+
 using namespace moe;
 
 static Status badParam(const plan::ParamT &param, const std::string &what) {
@@ -75,4 +77,34 @@ StatusOr<std::vector<HeldBlock>> moe::heldBlocks(const plan::ProgramT &program,
     held.push_back(block);
   }
   return held;
+}
+
+StatusOr<bool> moe::partsBeginAt(const plan::ProgramT &program,
+                                 const plan::ParamT &param, int64_t unit) {
+  if (param.part_axis < 0)
+    return true;
+  // A part ends where the next one begins, or with the dimension.
+  if (param.experts == 0) {
+    MOE_ASSIGN_OR_RETURN(int64_t whole, wholeOf(program, param));
+    plan::Group group = program.symbols[param.part]->group;
+    int64_t numParts = Mesh::of(program).sizeOf(group);
+    int64_t each = param.dims[param.part_axis] / whole;
+    for (int64_t part = 1; part < numParts; ++part)
+      if (partOfWhole(whole, part, numParts).begin * each % unit != 0)
+        return false;
+    return true;
+  }
+  std::set<int64_t> seen;
+  for (const auto &place : program.layers[param.layer]->places) {
+    if (!seen.insert(place->slices).second)
+      continue;
+    for (int64_t slice = 1; slice < place->slices; ++slice)
+      if (sliceOf(param.dims[param.part_axis], param.part_unit, slice,
+                  place->slices)
+                  .begin %
+              unit !=
+          0)
+        return false;
+  }
+  return true;
 }

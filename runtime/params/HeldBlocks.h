@@ -41,6 +41,11 @@ struct HeldBlock {
 StatusOr<std::vector<HeldBlock>>
 heldBlocks(const plan::ProgramT &program, const plan::ParamT &param, int rank);
 
+/// Whether all parts of `param` that ranks hold begin at multiples of `unit`
+/// along part_axis (true for weights that ranks hold whole). Errors as above.
+StatusOr<bool> partsBeginAt(const plan::ProgramT &program,
+                            const plan::ParamT &param, int64_t unit);
+
 } // namespace moe
 
 #endif // MOE_RUNTIME_PARAMS_HELDBLOCKS_H

@@ -7,6 +7,7 @@
 
 #include "runtime/params/Layouts.h"
 #include "runtime/params/StreamPacked.h"
+#include "runtime/params/Window.h"
 #include "runtime/support/CheckedMath.h"
 
 #include <algorithm>
@@ -132,16 +133,17 @@ Status moe::packRounded(const QuantFormat &format,
   std::string layout = quantLayoutName(format);
   MOE_RETURN_IF_ERROR(
       checkSizes(layout, DType::F32, dims, from.size_bytes(), to.size()));
-  QuantSource rounded = [&](const QuantWindow &window, QuantPiece &piece) {
-    piece.reset(window, format.block);
-    int64_t firstRow = piece.firstBlock() * format.block;
-    roundPiece(format, dims[0],
-               from.data() + firstRow * dims[1] + window.firstColumn, dims[1],
-               1, piece);
+  WindowSource numbers = [&](std::span<const int64_t> starts,
+                             std::span<const int64_t> sizes,
+                             std::span<std::byte> window) {
+    copyStrided(
+        2, {sizes[0], sizes[1]},
+        std::as_bytes(from.subspan(starts[0] * dims[1] + starts[1])).data(),
+        rowMajor(dims), window.data(), rowMajor(sizes), sizeof(float));
     return Status::ok();
   };
   std::byte *out = to.data();
-  return streamPacked(rounded, format, dims,
+  return streamPacked(roundedCodes(format, dims[0], numbers), format, dims,
                       [&](std::span<const std::byte> piece) {
                         out = std::copy(piece.begin(), piece.end(), out);
                         return Status::ok();

@@ -23,6 +23,7 @@
 //     they are 2^(bits - 1). Where the last dimension of q (or of the zero
 //     points) is as large as that of the result (or the scales), each code has
 //     a byte, of which the low bits count.
+//   * Quantize reads whole blocks of rows around a window.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,6 +37,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +48,12 @@ struct ProgramT;
 } // namespace moe::plan
 
 namespace moe {
+
+/// A matrix in codes.
+struct QuantMatrix {
+  QuantFormat format;
+  QuantSource source;
+};
 
 /// Evaluates Program.param_exprs. Safe from several threads at once.
 class ParamEvaluator {
@@ -74,13 +82,18 @@ public:
   /// The whole expression.
   Status evaluate(uint32_t expr, std::span<std::byte> out) const;
 
+  /// The codes of a matrix that has such (runtime/plan/QuantExprs.h), which are
+  /// read without making floats of them. The source must not outlive this.
+  std::optional<QuantMatrix> codes(uint32_t expr) const;
+
 private:
   struct Impl;
   explicit ParamEvaluator(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl;
 };
 
-/// Streams an expression in `layout` to a sink, in pieces of a few MiB.
+/// Streams an expression in `layout` to a sink, in pieces of a few MiB. Errors:
+/// a layout of codes that is not the format of the expression's codes.
 Status streamPacked(const ParamEvaluator &evaluator, uint32_t expr,
                     std::string_view layout, const BytesSink &sink);
 

@@ -7,7 +7,6 @@
 
 #include "runtime/params/QuantSource.h"
 #include "runtime/params/Layouts.h"
-#include "runtime/params/Quantize.h"
 
 #include <algorithm>
 #include <cstring>
@@ -180,29 +179,4 @@ QuantSource moe::packedCodes(const QuantFormat &format,
     }
     return Status::ok();
   };
-}
-
-//===----------------------------------------------------------------------===//
-// Rounding
-//===----------------------------------------------------------------------===//
-
-void moe::roundPiece(const QuantFormat &format, int64_t depth,
-                     const float *numbers, int64_t rowStride,
-                     int64_t columnStride, QuantPiece &piece) {
-  std::vector<uint8_t> whole(std::min(format.block, depth));
-  int64_t firstRow = piece.firstBlock() * piece.block;
-  for (int64_t i = 0; i < piece.window.numColumns; ++i)
-    for (int64_t b = 0; b < piece.numBlocks; ++b) {
-      int64_t row = b * piece.block;
-      int64_t count = std::min(piece.block, depth - firstRow - row);
-      BlockScale scale =
-          quantizeBlock(format, numbers + row * rowStride + i * columnStride,
-                        rowStride, count, whole.data(), 1);
-      piece.scales[i * piece.numBlocks + b] = scale.scale;
-      piece.zeros[i * piece.numBlocks + b] = static_cast<uint8_t>(scale.zero);
-      int64_t begin = piece.beginOfBlock(b), end = piece.endOfBlock(b);
-      int64_t skipped = piece.window.firstRow + begin - firstRow - row;
-      std::memcpy(piece.codes.data() + i * piece.window.numRows + begin,
-                  whole.data() + skipped, end - begin);
-    }
 }

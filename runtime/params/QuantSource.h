@@ -66,12 +66,6 @@ QuantSource packedCodes(const QuantFormat &format,
                         std::span<const int64_t> dims,
                         std::span<const std::byte> panels);
 
-/// Rounds floats to the blocks of a piece that was reset, by the rule of
-/// Quantize.h. `numbers` begins with the first row of the first block and the
-/// first column; the matrix has `depth` rows.
-void roundPiece(const QuantFormat &format, int64_t depth, const float *numbers,
-                int64_t rowStride, int64_t columnStride, QuantPiece &piece);
-
 /// Packs a piece of whole columns that begins with a panel.
 void packPanels(const QuantFormat &format, const QuantPanel &panel,
                 const QuantPiece &piece, std::byte *out);

@@ -12,11 +12,13 @@
 #include "runtime/params/Window.h"
 
 #include <algorithm>
+#include <array>
 
 using namespace moe;
 
 static constexpr int64_t kPieceBytes = 8 << 20;
 static constexpr int64_t kPieceCodes = 2 << 20;
+static constexpr int64_t kPieceNumbers = 1 << 20;
 
 namespace {
 /// What all pieces of one tensor share.
@@ -152,6 +154,50 @@ WindowSource moe::dequantizedWindows(QuantSource source, DType dtype) {
     }
     copyStrided(2, {sizes[0], sizes[1]}, from, {1, sizes[0]}, out.data(),
                 rowMajor(sizes), dtypeSize(dtype));
+    return Status::ok();
+  };
+}
+
+/// Rounds the columns [first, first + count) of a piece; `numbers` are the rows
+/// [begin, end) of its blocks, row major.
+static void roundColumns(const QuantFormat &format, int64_t begin, int64_t end,
+                         int64_t first, int64_t count, const float *numbers,
+                         QuantPiece &piece) {
+  std::vector<uint8_t> codes(end - begin);
+  const QuantWindow &window = piece.window;
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t b = 0; b < piece.numBlocks; ++b) {
+      int64_t row = b * format.block;
+      BlockScale scale = quantizeBlock(
+          format, numbers + row * count + i, count,
+          std::min(format.block, end - begin - row), codes.data() + row, 1);
+      int64_t at = (first + i) * piece.numBlocks + b;
+      piece.scales[at] = scale.scale;
+      piece.zeros[at] = static_cast<uint8_t>(scale.zero);
+    }
+    std::copy_n(codes.begin() + window.firstRow - begin, window.numRows,
+                piece.codes.begin() + (first + i) * window.numRows);
+  }
+}
+
+QuantSource moe::roundedCodes(const QuantFormat &format, int64_t depth,
+                              WindowSource numbers) {
+  return [format, depth, numbers = std::move(numbers)](
+             const QuantWindow &window, QuantPiece &piece) {
+    piece.reset(window, format.block);
+    int64_t begin = piece.firstBlock() * format.block;
+    int64_t end = std::min(begin + piece.numBlocks * format.block, depth);
+    int64_t width =
+        std::max<int64_t>(kPieceNumbers / std::max<int64_t>(end - begin, 1), 1);
+    std::vector<float> floats;
+    for (int64_t first = 0; first < window.numColumns; first += width) {
+      int64_t count = std::min(width, window.numColumns - first);
+      floats.resize((end - begin) * count);
+      MOE_RETURN_IF_ERROR(numbers(std::array{begin, window.firstColumn + first},
+                                  std::array{end - begin, count},
+                                  std::as_writable_bytes(std::span(floats))));
+      roundColumns(format, begin, end, first, count, floats.data(), piece);
+    }
     return Status::ok();
   };
 }

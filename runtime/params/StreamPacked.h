@@ -47,6 +47,11 @@ Status streamPacked(const QuantSource &source, const QuantFormat &format,
 /// rounded to `dtype` if that is another type.
 WindowSource dequantizedWindows(QuantSource source, DType dtype);
 
+/// Rounds the numbers of a matrix of `depth` rows, which `numbers` gives as
+/// f32, by the rule of Quantize.h; it reads some whole blocks at a time.
+QuantSource roundedCodes(const QuantFormat &format, int64_t depth,
+                         WindowSource numbers);
+
 } // namespace moe
 
 #endif // MOE_RUNTIME_PARAMS_STREAMPACKED_H

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/params/Elements.h"
+#include "runtime/params/SyntheticHash.h"
 #include "runtime/params/WeightStore.h"
 #include "runtime/params/Window.h"
 
@@ -14,24 +15,6 @@
 
 using namespace moe;
 
-/// A hash of (seed, index), so that any element can be made alone (splitmix64).
-static uint64_t mix(uint64_t seed, uint64_t index) {
-  uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15ull;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  return z ^ (z >> 31);
-}
-
-static double amplitude(std::span<const int64_t> dims) {
-  int64_t k = 1;
-  if (dims.size() == 1)
-    k = dims[0];
-  else if (dims.size() >= 2)
-    k = dims[dims.size() - 2];
-  // Uniform in [-a, a) has the standard deviation a / sqrt(3).
-  return std::sqrt(3.0 / static_cast<double>(std::max<int64_t>(k, 1)));
-}
-
 void moe::fillSynthetic(uint64_t seed, DType dtype,
                         std::span<const int64_t> dims,
                         std::span<const int64_t> starts,
@@ -39,7 +22,8 @@ void moe::fillSynthetic(uint64_t seed, DType dtype,
                         std::span<std::byte> out) {
   if (out.empty())
     return;
-  double scale = amplitude(dims);
+  // Uniform in [-a, a) has the standard deviation a / sqrt(3).
+  double scale = std::sqrt(3.0 / syntheticDepth(dims));
   Extents strides = rowMajor(dims), at = {};
   auto rank = static_cast<int>(dims.size());
   std::byte *to = out.data();
@@ -47,7 +31,7 @@ void moe::fillSynthetic(uint64_t seed, DType dtype,
     uint64_t index = 0;
     for (int i = 0; i < rank; ++i)
       index += static_cast<uint64_t>((starts[i] + at[i]) * strides[i]);
-    uint64_t bits = mix(seed, index);
+    uint64_t bits = hashOf(seed, index);
     // 53 bits make [0, 1).
     double unit = static_cast<double>(bits >> 11) * 0x1p-53;
     fillElements(dtype, (2 * unit - 1) * scale,

@@ -82,8 +82,15 @@ struct WeightStore::Impl {
           std::string_view layout) const;
   Status verify(uint32_t param, const HeldBlock &held);
   StatusOr<AlignedBytes> allocate(const plan::ParamT &param, uint64_t bytes);
-  WindowSource sourceOf(const plan::ParamT &param,
-                        const plan::BlockT &block) const;
+  StatusOr<QuantSource> codesOf(const plan::ParamT &param,
+                                const plan::BlockT &block,
+                                const QuantFormat &format) const;
+  StatusOr<WindowSource> sourceOf(const plan::ParamT &param,
+                                  const plan::BlockT &block) const;
+  Status packCodes(const plan::ParamT &param, const HeldBlock &held,
+                   const QuantFormat &format, const BytesSink &sink) const;
+  Status packNumbers(const plan::ParamT &param, const HeldBlock &held,
+                     std::string_view layout, const BytesSink &sink) const;
 
   /// The entry of a key, made when it is new.
   template <typename Map, typename Key>
@@ -120,7 +127,7 @@ Status WeightStore::Impl::prepare() {
     MOE_ASSIGN_OR_RETURN(uint64_t fileBytes, evaluator->checkFiles());
     backing = checkedAdd(backing, fileBytes).value_or(UINT64_MAX);
   }
-  uint64_t scaled = checkedMul<uint64_t>(backing, 4).value_or(UINT64_MAX);
+  uint64_t scaled = checkedMul<uint64_t>(backing, 16).value_or(UINT64_MAX);
   memoryLimit = options.memoryLimit.value_or(
       checkedAdd<uint64_t>(scaled, 64 << 20).value_or(UINT64_MAX));
   return Status::ok();
@@ -182,30 +189,100 @@ Status WeightStore::Impl::verify(uint32_t index, const HeldBlock &held) {
   });
 }
 
-/// Windows of a whole block, whatever it is made of.
-WindowSource WeightStore::Impl::sourceOf(const plan::ParamT &param,
-                                         const plan::BlockT &block) const {
-  using Indices = std::span<const int64_t>;
+/// The codes of a whole block of a parameter in this format.
+StatusOr<QuantSource>
+WeightStore::Impl::codesOf(const plan::ParamT &param, const plan::BlockT &block,
+                           const QuantFormat &format) const {
   switch (block.source) {
   case plan::BlockSource_Embedded:
-    return [&](Indices starts, Indices sizes, std::span<std::byte> out) {
-      readBlockWindow(param.layout, DType(param.dtype), param.dims,
-                      plan.blockBytes(block), starts, sizes, out);
-      return Status::ok();
-    };
-  case plan::BlockSource_Reference:
-    return [&](Indices starts, Indices sizes, std::span<std::byte> out) {
-      return evaluator->evaluate(block.expr, starts, sizes, out)
-          .at("param " + param.name);
-    };
+    return packedCodes(format, param.dims, plan.blockBytes(block));
+  case plan::BlockSource_Reference: {
+    std::optional<QuantMatrix> matrix = evaluator->codes(block.expr);
+    if (!matrix || matrix->format != format)
+      return Status(StatusCode::BadPlan, "param " + param.name +
+                                             ": has no codes of the format " +
+                                             quantLayoutName(format));
+    return std::move(matrix->source);
+  }
   case plan::BlockSource_Synthetic:
     break;
   }
-  return [&](Indices starts, Indices sizes, std::span<std::byte> out) {
+  return syntheticCodes(block.seed, format, param.dims);
+}
+
+/// Windows of a whole block, whatever it is made of.
+StatusOr<WindowSource>
+WeightStore::Impl::sourceOf(const plan::ParamT &param,
+                            const plan::BlockT &block) const {
+  using Indices = std::span<const int64_t>;
+  using Out = std::span<std::byte>;
+  std::optional<QuantFormat> format = parseQuantLayout(param.layout);
+  if (block.source == plan::BlockSource_Reference)
+    return WindowSource([&](Indices starts, Indices sizes, Out out) {
+      return evaluator->evaluate(block.expr, starts, sizes, out)
+          .at("param " + param.name);
+    });
+  if (format) {
+    MOE_ASSIGN_OR_RETURN(QuantSource codes, codesOf(param, block, *format));
+    return dequantizedWindows(std::move(codes), DType(param.dtype));
+  }
+  if (block.source == plan::BlockSource_Embedded)
+    return WindowSource([&](Indices starts, Indices sizes, Out out) {
+      readBlockWindow(param.layout, DType(param.dtype), param.dims,
+                      plan.blockBytes(block), starts, sizes, out);
+      return Status::ok();
+    });
+  return WindowSource([&](Indices starts, Indices sizes, Out out) {
     fillSynthetic(block.seed, DType(param.dtype), param.dims, starts, sizes,
                   out);
     return Status::ok();
+  });
+}
+
+/// Packs codes as codes.
+Status WeightStore::Impl::packCodes(const plan::ParamT &param,
+                                    const HeldBlock &held,
+                                    const QuantFormat &format,
+                                    const BytesSink &sink) const {
+  if (parseQuantLayout(param.layout) != format)
+    return Status(StatusCode::Unsupported,
+                  "param " + param.name + ": layout '" + param.layout +
+                      "' cannot become '" + quantLayoutName(format) + "'");
+  if (held.axis == 0 &&
+      (held.part.begin % format.block != 0 ||
+       (held.part.end % format.block != 0 && held.part.end != param.dims[0])))
+    return Status(StatusCode::Unsupported,
+                  "param " + param.name + ": a part cuts blocks of " +
+                      std::to_string(format.block) + " codes");
+  MOE_ASSIGN_OR_RETURN(QuantSource whole,
+                       codesOf(param, *param.blocks[held.block], format));
+  QuantSource part = [&](const QuantWindow &window, QuantPiece &piece) {
+    QuantWindow moved = window;
+    if (held.axis == 0)
+      moved.firstRow += held.part.begin;
+    else if (held.axis == 1)
+      moved.firstColumn += held.part.begin;
+    return whole(moved, piece);
   };
+  return streamPacked(part, format, held.dims(param.dims), sink);
+}
+
+/// Packs numbers, which may have been codes.
+Status WeightStore::Impl::packNumbers(const plan::ParamT &param,
+                                      const HeldBlock &held,
+                                      std::string_view layout,
+                                      const BytesSink &sink) const {
+  MOE_ASSIGN_OR_RETURN(WindowSource whole,
+                       sourceOf(param, *param.blocks[held.block]));
+  WindowSource part = [&](std::span<const int64_t> starts,
+                          std::span<const int64_t> sizes,
+                          std::span<std::byte> out) {
+    std::vector<int64_t> moved(starts.begin(), starts.end());
+    moved[held.axis] += held.part.begin;
+    return whole(moved, sizes, out);
+  };
+  return streamPacked(held.axis < 0 ? whole : part, DType(param.dtype),
+                      held.dims(param.dims), layout, sink);
 }
 
 Status WeightStore::Impl::load(uint32_t index, const HeldBlock &held,
@@ -218,28 +295,20 @@ Status WeightStore::Impl::load(uint32_t index, const HeldBlock &held,
     entry.view.bytes = bytes->size();
     return Status::ok();
   }
-  DType dtype = DType(param.dtype);
-  std::vector<int64_t> dims = held.dims(param.dims);
-  MOE_ASSIGN_OR_RETURN(uint64_t bytes, layoutBytes(layout, dtype, dims));
+  MOE_ASSIGN_OR_RETURN(uint64_t bytes, layoutBytes(layout, DType(param.dtype),
+                                                   held.dims(param.dims)));
   MOE_ASSIGN_OR_RETURN(entry.memory, allocate(param, bytes));
   entry.view.data = entry.memory.get();
   entry.view.bytes = bytes;
-
-  WindowSource whole = sourceOf(param, *param.blocks[held.block]);
-  WindowSource part = [&](std::span<const int64_t> starts,
-                          std::span<const int64_t> sizes,
-                          std::span<std::byte> out) {
-    std::vector<int64_t> moved(starts.begin(), starts.end());
-    moved[held.axis] += held.part.begin;
-    return whole(moved, sizes, out);
-  };
   std::byte *to = entry.memory.get();
   BytesSink sink = [&](std::span<const std::byte> piece) {
     std::memcpy(to, piece.data(), piece.size());
     to += piece.size();
     return Status::ok();
   };
-  return streamPacked(held.axis < 0 ? whole : part, dtype, dims, layout, sink);
+  if (std::optional<QuantFormat> format = parseQuantLayout(layout))
+    return packCodes(param, held, *format, sink);
+  return packNumbers(param, held, layout, sink);
 }
 
 StatusOr<BlockView> WeightStore::Impl::loadBlock(uint32_t param,

@@ -14,6 +14,9 @@
 //   Reference   evaluated from the weight files and packed,
 //   Synthetic   made from its seed.
 //
+// What a plan has in a layout of codes (QuantFormat.h) is packed from codes, or
+// for kernels that do not read them, dequantised window by window.
+//
 // Nothing outside of a part is evaluated, and no more of the plan is compared
 // with its hashes than the chunks that the part lies in.
 //
@@ -25,6 +28,7 @@
 #ifndef MOE_RUNTIME_PARAMS_WEIGHTSTORE_H
 #define MOE_RUNTIME_PARAMS_WEIGHTSTORE_H
 
+#include "runtime/params/QuantSource.h"
 #include "runtime/plan/PlanFile.h"
 #include "runtime/support/Status.h"
 #include "runtime/support/TensorView.h"
@@ -44,9 +48,10 @@ struct WeightStoreOptions {
   bool verifyFull = true;
   /// Where weight files may lie, besides the folder of the plan.
   std::vector<std::string> weightFolders;
-  /// Bytes of memory for blocks that are not mapped. Default: 64 MiB and four
-  /// times the bytes of the plan and its weight files, so that a small hostile
-  /// plan cannot ask for much; synthetic weights need more.
+  /// Bytes of memory for blocks that are not mapped. Default: 64 MiB and 16
+  /// times the bytes of the plan and its weight files (codes of 2 bits can
+  /// become f32), so that a small hostile plan cannot ask for much; synthetic
+  /// weights need more.
   std::optional<uint64_t> memoryLimit;
 };
 
@@ -71,7 +76,9 @@ public:
   ~WeightStore();
 
   /// Loads what `rank` holds of program().params[param], in `layout`. May be
-  /// called by several ranks at once; what is there already is shared.
+  /// called by several ranks at once; what is there already is shared. A layout
+  /// of codes must be the plan's, and parts must begin and end at blocks:
+  /// Unsupported.
   StatusOr<ParamBlocks> load(int rank, uint32_t param, std::string_view layout);
 
 private:
@@ -79,6 +86,12 @@ private:
   explicit WeightStore(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl;
 };
+
+/// Codes of a synthetic matrix: uniform without the least one, scales and zero
+/// points of each block such that the values have mean 0 and the standard
+/// deviation of fillSynthetic. They depend on `seed` and their place alone.
+QuantSource syntheticCodes(uint64_t seed, const QuantFormat &format,
+                           std::span<const int64_t> dims);
 
 /// Window of a synthetic weight: values that depend on `seed` and the index
 /// alone, uniform with standard deviation 1 / sqrt(K), K the number of rows of

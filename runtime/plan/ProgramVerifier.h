@@ -17,6 +17,7 @@
 
 #include "runtime/plan/Mesh.h"
 #include "runtime/plan/Plan_generated.h"
+#include "runtime/plan/QuantExprs.h"
 #include "runtime/support/DimExpr.h"
 #include "runtime/support/Status.h"
 #include "runtime/support/TensorView.h"
@@ -61,7 +62,8 @@ struct StepProgress {
 class ProgramVerifier {
 public:
   ProgramVerifier(const plan::ProgramT &program, uint64_t weightsSize)
-      : program(program), weightsSize(weightsSize), mesh(Mesh::of(program)) {}
+      : program(program), weightsSize(weightsSize), mesh(Mesh::of(program)),
+        quants(program) {}
 
   Status verifyNoNulls() const;
   Status verifyHeader() const;
@@ -73,7 +75,7 @@ public:
   Status verifyConstants() const;
   Status verifyFiles() const;
   Status verifyParamExprs() const;
-  Status verifyParams() const;
+  Status verifyParams();
   Status verifyBlocks() const;
   Status verifyBuffers();
   Status verifySteps() const;
@@ -139,16 +141,18 @@ private:
   Status verifyRecord(const Place &place, const plan::StepT &step,
                       StepProgress &progress) const;
 
-  Status verifyParam(size_t index) const;
+  Status verifyParam(size_t index);
   Status verifyParamPart(const Place &place, const plan::ParamT &param) const;
   bool isParamDim(const plan::ParamT &param, size_t axis, uint32_t expr) const;
   Status verifyBlock(const Place &place, const plan::ParamT &param,
-                     const plan::BlockT &block, uint64_t layoutBytes) const;
+                     const plan::BlockT &block, uint64_t layoutBytes);
 
   const plan::ProgramT &program;
   uint64_t weightsSize;
   /// Valid after verifyHeader.
   Mesh mesh;
+  /// Valid after verifyParamExprs.
+  QuantExprs quants;
   /// By name: index of Program.symbols.
   std::map<std::string, size_t, std::less<>> symbols;
   /// By index of Program.exprs.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/params/Layouts.h"
 #include "runtime/plan/PlanVerify.h"
 #include "runtime/plan/ProgramVerifier.h"
 #include "runtime/support/CheckedMath.h"
@@ -42,6 +43,7 @@ private:
   Status verifyJoin(bool isStack) const;
   Status verifyElementwise() const;
   Status verifyDequantize() const;
+  Status verifyQuantize() const;
 
   const plan::ParamExprT &operand(size_t i) const {
     return *program.param_exprs[expr.operands[i]];
@@ -111,6 +113,8 @@ Status ExprVerifier::verify() const {
     return verifyElementwise();
   case plan::ParamExprKind_Dequantize:
     return verifyDequantize();
+  case plan::ParamExprKind_Quantize:
+    return verifyQuantize();
   }
   return error("is not known");
 }
@@ -286,6 +290,25 @@ Status ExprVerifier::verifyDequantize() const {
              "has scales of a type or shape that does not fit"));
   return expect(expr.operands.size() == 2 || hasCodes(2, numBlocks),
                 "has zero points of a type or shape that does not fit");
+}
+
+/// [.., K, N] -> [.., K, N] in blocks along K.
+Status ExprVerifier::verifyQuantize() const {
+  MOE_RETURN_IF_ERROR(checkCounts(1, 1, 3));
+  int64_t bits = expr.ints[0], block = expr.ints[1], zeros = expr.ints[2];
+  if ((bits != 4 && bits != 8) || block < 0 ||
+      (block != 16 && block % 32 != 0) || (zeros != 0 && zeros != 1))
+    return error("has " + std::to_string(bits) + " bits in blocks of " +
+                 std::to_string(block) + " and zero points " +
+                 std::to_string(zeros) +
+                 ", expected 4 or 8 in blocks of 16 or a multiple of 32, and "
+                 "0 or 1");
+  bool fits = isPanelType(DType(expr.dtype)) && expr.dims.size() >= 2 &&
+              expr.dims[expr.dims.size() - 2] <= (int64_t(1) << 56);
+  MOE_RETURN_IF_ERROR(expect(fits, "rounds matrices of f32, f16 or bf16 only"));
+  MOE_RETURN_IF_ERROR(
+      expect(operand(0).dims == expr.dims, "changes the dimensions"));
+  return expect(keepsType(), "changes the element type");
 }
 
 static constexpr int kMaxExprDepth = 64;

@@ -44,7 +44,7 @@ Status ProgramVerifier::verifyFiles() const {
 // Parameters and blocks
 //===----------------------------------------------------------------------===//
 
-Status ProgramVerifier::verifyParams() const {
+Status ProgramVerifier::verifyParams() {
   std::set<std::string_view> names;
   for (size_t i = 0; i < program.params.size(); ++i) {
     MOE_RETURN_IF_ERROR(verifyParam(i));
@@ -55,7 +55,7 @@ Status ProgramVerifier::verifyParams() const {
   return Status::ok();
 }
 
-Status ProgramVerifier::verifyParam(size_t index) const {
+Status ProgramVerifier::verifyParam(size_t index) {
   const plan::ParamT &param = *program.params[index];
   Place place("param", index, &param.name);
   if (param.name.empty())
@@ -118,7 +118,7 @@ Status ProgramVerifier::verifyParamPart(const Place &place,
 Status ProgramVerifier::verifyBlock(const Place &place,
                                     const plan::ParamT &param,
                                     const plan::BlockT &block,
-                                    uint64_t layoutBytes) const {
+                                    uint64_t layoutBytes) {
   if (block.bytes != layoutBytes)
     return place.error("has a block of " + std::to_string(block.bytes) +
                        " bytes, expected " + std::to_string(layoutBytes));
@@ -149,6 +149,11 @@ Status ProgramVerifier::verifyBlock(const Place &place,
       return place.error("differs from expression " +
                          std::to_string(block.expr) +
                          " in element type or dimensions");
+    std::optional<QuantFormat> format = parseQuantLayout(param.layout);
+    if (format && quants.formatOf(block.expr) != format)
+      return place.error("has layout '" + param.layout + "', but expression " +
+                         std::to_string(block.expr) +
+                         " has no codes of this format");
     return Status::ok();
   }
   case plan::BlockSource_Synthetic:
