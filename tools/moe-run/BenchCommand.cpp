@@ -14,10 +14,9 @@
 #include "runtime/cost/Simulation.h"
 #include "runtime/exec/Executable.h"
 #include "runtime/io/Json.h"
-#include "runtime/io/Utf8.h"
 #include "tools/common/Progress.h"
 #include "tools/common/Signals.h"
-#include "tools/common/Table.h"
+#include "tools/moe-run/BenchReport.h"
 #include "tools/moe-run/Calibration.h"
 #include "tools/moe-run/Commands.h"
 #include "tools/moe-run/Processes.h"
@@ -39,14 +38,15 @@ namespace {
 constexpr int kWarmUpRuns = 3;
 constexpr size_t kMinRuns = 10;
 constexpr int kTimedStepRuns = 20;
-constexpr size_t kShownSteps = 12;
 
 constexpr char kExamples[] = R"(
 examples:
   moe-run bench model.moeplan --shape batch=1,seq=256,past=0
   moe-run bench model.moeplan --shape batch=1,seq=1,past=128 \
     --shape batch=8,seq=1,past=128 --threads 2 --json
-  moe-run bench model.moeplan --shape batch=1,seq=1 --calibrate)";
+  moe-run bench model.moeplan --shape batch=1,seq=1 --calibrate
+  moe-run bench --layer E=128,k=8,H=2048,I=768,act=silu,gated --dtype=f16
+one layer without a model: moe-run bench --layer --help)";
 
 struct BenchFlags {
   SessionFlags session;
@@ -56,6 +56,7 @@ struct BenchFlags {
   bool json = false;
   std::string cluster;
   bool calibrates = false;
+  bool hasFloors = true;
 
   void addTo(CLI::App &app) {
     session.addTo(app);
@@ -75,10 +76,15 @@ struct BenchFlags {
     app.add_flag("--calibrate", calibrates,
                  "Measure the machine first and predict times for it")
         ->excludes(file);
+    app.add_flag("--floors,!--no-floors", hasFloors,
+                 "Measure how fast memory and arithmetic can be, and compare "
+                 "steps with it");
     app.footer(kExamples);
   }
   /// The machine to predict times for, if one is wanted.
   StatusOr<std::optional<cost::Cluster>> machine() const;
+  /// What this machine can do at most, if that is wanted.
+  StatusOr<std::optional<Peaks>> peaks(int threads) const;
 };
 
 StatusOr<std::optional<cost::Cluster>> BenchFlags::machine() const {
@@ -91,19 +97,15 @@ StatusOr<std::optional<cost::Cluster>> BenchFlags::machine() const {
   return result;
 }
 
-/// Median time of a step: on the rank that took longest, or, where ranks wait
-/// for each other, on the one that came last.
-struct StepCost {
-  int step = 0;
-  double milliseconds = 0;
-};
-
-struct Cell {
-  NamedNumbers shape;
-  std::vector<double> times;
-  std::vector<StepCost> steps;
-  std::optional<cost::Simulation> predicted;
-};
+StatusOr<std::optional<Peaks>> BenchFlags::peaks(int threads) const {
+  std::optional<Peaks> result;
+  if (hasFloors) {
+    MOE_ASSIGN_OR_RETURN(std::unique_ptr<PeakMeter> meter,
+                         PeakMeter::create(threads));
+    result = meter->measure();
+  }
+  return result;
+}
 
 /// Runs one shape again and again.
 class CellRunner {
@@ -175,10 +177,11 @@ void addStepTimes(const Context &context,
                               : longest[step]);
 }
 
-StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
-                       const std::optional<cost::Cluster> &machine,
-                       const NamedNumbers &shape) {
-  Cell cell;
+StatusOr<BenchCell> measure(Context &context, const BenchFlags &flags,
+                            const std::optional<cost::Cluster> &machine,
+                            const std::optional<Peaks> &peaks,
+                            const NamedNumbers &shape) {
+  BenchCell cell;
   cell.shape = shape;
   CellRunner runner(context, cell.shape, flags.seed);
   MOE_RETURN_IF_ERROR(runner.prepare());
@@ -208,77 +211,16 @@ StatusOr<Cell> measure(Context &context, const BenchFlags &flags,
   for (size_t step = 0; step < costs.size(); ++step)
     cell.steps.push_back(
         {static_cast<int>(step), summarize(costs[step]).median});
+  const Model &model = context.model();
+  MOE_ASSIGN_OR_RETURN(cell.floors,
+                       stepFloors(*model.executable()->program, shape, peaks));
   if (machine) {
-    const Model &model = context.model();
     MOE_ASSIGN_OR_RETURN(
         cell.predicted,
         cost::simulate(*model.executable()->program, shape, *machine,
                        context.numThreads() / model.numRanks()));
   }
   return cell;
-}
-
-ordered_json cellJson(const Model &model, const Cell &cell) {
-  TimeSummary times = summarize(cell.times);
-  auto steps = ordered_json::array();
-  for (const StepCost &cost : cell.steps) {
-    steps.push_back({{"step", cost.step},
-                     {"kernel", model.stepKernel(cost.step)},
-                     {"ms", cost.milliseconds},
-                     {"nodes", model.stepNodes(cost.step)}});
-    if (cell.predicted)
-      steps.back()["predicted_ms"] =
-          cell.predicted->steps[cost.step].seconds * 1e3;
-  }
-  ordered_json object = {
-      {"shape", cell.shape}, {"iterations", cell.times.size()},
-      {"min_ms", times.min}, {"median_ms", times.median},
-      {"p90_ms", times.p90}, {"p99_ms", times.p99},
-      {"cov", times.cov}};
-  if (cell.predicted)
-    object["predicted_ms"] = cell.predicted->seconds * 1e3;
-  object["steps"] = std::move(steps);
-  return object;
-}
-
-std::string shapeName(const NamedNumbers &shape) {
-  std::string text;
-  for (const auto &[name, value] : shape)
-    text += (text.empty() ? "" : ",") + name + "=" + std::to_string(value);
-  return text.empty() ? "fixed" : text;
-}
-
-void printCell(const Model &model, const Cell &cell) {
-  TimeSummary times = summarize(cell.times);
-  std::printf("%s\n  %zu runs: median %.3f ms, min %.3f, p90 %.3f, p99 %.3f, "
-              "cov %.2f\n",
-              shapeName(cell.shape).c_str(), cell.times.size(), times.median,
-              times.min, times.p90, times.p99, times.cov);
-  if (cell.predicted)
-    std::printf("  predicted %.3f ms, %+.0f %%\n",
-                cell.predicted->seconds * 1e3,
-                100 * (cell.predicted->seconds * 1e3 / times.median - 1));
-  std::vector<StepCost> steps = cell.steps;
-  double total = 0;
-  for (const StepCost &cost : steps)
-    total += cost.milliseconds;
-  std::stable_sort(steps.begin(), steps.end(), [](auto &a, auto &b) {
-    return a.milliseconds > b.milliseconds;
-  });
-  steps.resize(std::min(steps.size(), kShownSteps));
-  Table table({">ms", ">predicted", ">share", ">step", "kernel", "nodes"});
-  for (const StepCost &cost : steps) {
-    std::vector<std::string> nodes = model.stepNodes(cost.step);
-    table.addRow(
-        {fixedText(cost.milliseconds, 3),
-         cell.predicted
-             ? fixedText(cell.predicted->steps[cost.step].seconds * 1e3, 3)
-             : "-",
-         fixedText(total > 0 ? 100 * cost.milliseconds / total : 0, 1) + "%",
-         std::to_string(cost.step), model.stepKernel(cost.step),
-         nodes.empty() ? "" : shortText(printableUtf8(nodes.front()), 48)});
-  }
-  std::printf("%s", table.text(4).c_str());
 }
 
 Status benchAll(const BenchFlags &flags) {
@@ -293,8 +235,10 @@ Status benchAll(const BenchFlags &flags) {
   MOE_ASSIGN_OR_RETURN(Session session, flags.session.open());
   // Ranks that are processes would measure each other.
   std::optional<cost::Cluster> machine;
+  std::optional<Peaks> peaks;
   if (isFirstProcess()) {
     MOE_ASSIGN_OR_RETURN(machine, flags.machine());
+    MOE_ASSIGN_OR_RETURN(peaks, flags.peaks(session.context->numThreads()));
   }
   const Model &model = *session.model;
   std::vector<NamedNumbers> shapes;
@@ -304,10 +248,13 @@ Status benchAll(const BenchFlags &flags) {
     shapes.push_back(std::move(shape));
   }
   CancelOnSignal cancel = cancelOnSignal(*session.context);
+  if (peaks && !flags.json)
+    printPeaks(*peaks);
   auto cells = ordered_json::array();
   Status status;
   for (const NamedNumbers &shape : shapes) {
-    StatusOr<Cell> cell = measure(*session.context, flags, machine, shape);
+    StatusOr<BenchCell> cell =
+        measure(*session.context, flags, machine, peaks, shape);
     status = cell.status();
     if (!status.isOk())
       break;
@@ -319,8 +266,10 @@ Status benchAll(const BenchFlags &flags) {
   // An interrupted run still says what it measured.
   if (flags.json && (status.isOk() || !interruption().isOk())) {
     ordered_json object = {{"threads", session.context->numThreads()},
-                           {"num_ranks", model.numRanks()},
-                           {"cells", std::move(cells)}};
+                           {"num_ranks", model.numRanks()}};
+    if (peaks)
+      object["machine"] = peaksJson(*peaks);
+    object["cells"] = std::move(cells);
     std::printf("%s\n", jsonText(object).c_str());
   }
   MOE_RETURN_IF_ERROR(status);
@@ -331,6 +280,9 @@ Status benchAll(const BenchFlags &flags) {
 } // namespace
 
 int tools::benchCommand(const std::vector<std::string> &words) {
+  for (const std::string &word : words)
+    if (word == "--layer" || word.starts_with("--layer="))
+      return benchLayerCommand(words);
   CLI::App app("Measures the time of runs.", "moe-run bench");
   BenchFlags flags;
   flags.addTo(app);

@@ -8,7 +8,8 @@
 // With the kernels themselves, because a rate that no kernel reaches predicts
 // nothing. Each number comes from a step that little else decides:
 //
-//   bandwidth       one row times matrices that are read in turn
+//   bandwidth       reading (tools/peaks), and from caches one row times
+//                   matrices that are read in turn
 //   peak            many rows times a matrix in the cache
 //   overhead        a step on a handful of elements
 //   time per unit   a step on many, without what the numbers above explain
@@ -21,6 +22,7 @@
 #include "tools/common/Signals.h"
 #include "tools/moe-run/KernelProbe.h"
 #include "tools/moe-run/Statistics.h"
+#include "tools/peaks/Peaks.h"
 
 #include <algorithm>
 #include <atomic>
@@ -100,6 +102,13 @@ static StatusOr<double> readRate(double bytes, double budget) {
   return matrix / seconds;
 }
 
+/// Bytes per second that threads read from memory together.
+static StatusOr<double> memoryRate(int threads) {
+  MOE_ASSIGN_OR_RETURN(std::unique_ptr<PeakMeter> meter,
+                       PeakMeter::create(threads));
+  return meter->measure().bandwidth;
+}
+
 Status Calibrator::products() {
   constexpr int64_t kRows = 192, kInner = 512;
   KernelProbe tiny("matmul");
@@ -121,7 +130,7 @@ Status Calibrator::products() {
 }
 
 Status Calibrator::bandwidths() {
-  MOE_ASSIGN_OR_RETURN(device.memoryBandwidth, readRate(kMemoryBytes, 0.3));
+  MOE_ASSIGN_OR_RETURN(device.memoryBandwidth, memoryRate(1));
   long known = sysconf(_SC_LEVEL2_CACHE_SIZE);
   double first = known > 0 ? static_cast<double>(known) : 1 << 20;
   device.caches.clear();
@@ -139,22 +148,9 @@ Status Calibrator::bandwidths() {
   return Status::ok();
 }
 
-/// All cores read from memory at the same time.
 Status Calibrator::sharedBandwidth() {
-  std::vector<std::thread> threads;
-  std::vector<StatusOr<double>> rates(numCores, StatusOr<double>(0.0));
-  for (int core = 0; core < numCores; ++core)
-    threads.emplace_back([&rates, core, this] {
-      rates[core] = readRate(kMemoryBytes / numCores, 0.3);
-    });
-  for (std::thread &thread : threads)
-    thread.join();
-  double sum = 0;
-  for (const StatusOr<double> &rate : rates) {
-    MOE_RETURN_IF_ERROR(rate.status());
-    sum += *rate;
-  }
-  cluster.nodeMemoryBandwidth = std::max(sum, device.memoryBandwidth);
+  MOE_ASSIGN_OR_RETURN(double all, memoryRate(numCores));
+  cluster.nodeMemoryBandwidth = std::max(all, device.memoryBandwidth);
   return Status::ok();
 }
 

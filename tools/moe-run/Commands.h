@@ -21,6 +21,8 @@ int runCommand(const std::vector<std::string> &words);
 int generateCommand(const std::vector<std::string> &words);
 int perplexityCommand(const std::vector<std::string> &words);
 int benchCommand(const std::vector<std::string> &words);
+/// `moe-run bench` with --layer.
+int benchLayerCommand(const std::vector<std::string> &words);
 int calibrateCommand(const std::vector<std::string> &words);
 
 } // namespace moe::tools
