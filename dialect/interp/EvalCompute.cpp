@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/interp/World.h"
+#include "dialect/moe/ParamBuilder.h"
+#include "dialect/moe/WeightStorage.h"
 
 #include <cmath>
 #include <limits>
@@ -129,8 +131,49 @@ FailureOr<Results> evaluate(TopKOp op, const Frame &frame) {
 // Products
 //===----------------------------------------------------------------------===//
 
+bool multipliesCodes(Value weight, bool isTransposed, const Frame &frame) {
+  auto shard = weight.getDefiningOp<ShardOp>();
+  auto source = (shard ? shard.getX() : weight).getDefiningOp<ParamOp>();
+  if (!source)
+    return false;
+  ParamAttr value = source.getValue();
+  int64_t rank = value.getType().getRank(), axis = rank - 2;
+  if (isTransposed) {
+    auto permutation = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    std::swap(permutation[rank - 1], permutation[rank - 2]);
+    value = param::transpose(value, permutation);
+  }
+  std::optional<QuantFormat> format = codeFormat(value);
+  if (!format || format->block % 32 != 0)
+    return false;
+  if (!shard || int64_t(shard.getAxis()) != (isTransposed ? rank - 1 : axis))
+    return true;
+  int64_t depth = value.getType().getDimSize(axis);
+  FailureOr<Part> part = frame.partOf(shard.getPart(), depth);
+  return succeeded(part) && part->range.begin % format->block == 0 &&
+         (part->range.end % format->block == 0 || part->range.end == depth);
+}
+
+/// Rows as a product reads them.
+static HostTensor rowsRead(MatmulOp op, const Frame &frame) {
+  HostTensor rows = frame.get(op.getLhs());
+  bool isRounded = op.getArithmetic() == Arithmetic::Int8 &&
+                   multipliesCodes(op.getRhs(), op.getTransposeRhs(), frame);
+  int64_t width = rows.shape.back();
+  SmallVector<double> row(width);
+  for (int64_t begin = 0; isRounded && begin < rows.size(); begin += width) {
+    for (int64_t i = 0; i < width; ++i)
+      row[i] = rows.elements[begin + i].f;
+    roundRow(row);
+    for (int64_t i = 0; i < width; ++i)
+      rows.elements[begin + i].f = row[i];
+  }
+  return rows;
+}
+
 FailureOr<Results> evaluate(MatmulOp op, const Frame &frame) {
-  const HostTensor &lhs = frame.get(op.getLhs()), &rhs = frame.get(op.getRhs());
+  const HostTensor &rhs = frame.get(op.getRhs());
+  HostTensor lhs = rowsRead(op, frame);
   const HostTensor *bias = frame.find(op.getBias());
   bool isTransposed = op.getTransposeRhs();
   int64_t m = lhs.shape.end()[-2], k = lhs.shape.back();

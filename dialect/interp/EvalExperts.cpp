@@ -7,6 +7,7 @@
 
 #include "dialect/interp/Gate.h"
 #include "dialect/interp/World.h"
+#include "dialect/moe/WeightStorage.h"
 
 #include <algorithm>
 #include <cmath>
@@ -179,6 +180,8 @@ struct Ffn {
   /// A slice computes with a part of the inner dimension and gives a partial
   /// sum; the first one adds b2.
   int64_t slice = 0, numSlices = 1;
+  /// Whether rows are rounded to 8 bits before they meet w1, w3 and w2.
+  bool roundsForW1 = false, roundsForW3 = false, roundsForW2 = false;
 
   int64_t innerSize() const { return w2->shape.end()[-2]; }
   int64_t outputSize() const { return w2->shape.back(); }
@@ -189,7 +192,7 @@ struct Ffn {
   double product(ArrayRef<double> x, const HostTensor &w, const HostTensor *b,
                  int64_t n, int64_t begin = 0) const;
   double activate(double gate) const;
-  SmallVector<double> run(ArrayRef<double> x) const;
+  SmallVector<double> run(ArrayRef<double> row) const;
 };
 } // namespace
 
@@ -240,17 +243,27 @@ double Ffn::activate(double gate) const {
   llvm_unreachable("all activations are listed");
 }
 
-SmallVector<double> Ffn::run(ArrayRef<double> x) const {
+/// A row, rounded to 8 bits if so wanted.
+static SmallVector<double> rounded(ArrayRef<double> row, bool rounds) {
+  SmallVector<double> result(row);
+  if (rounds)
+    roundRow(result);
+  return result;
+}
+
+SmallVector<double> Ffn::run(ArrayRef<double> row) const {
   int64_t size = innerSize();
   Range range = innerRange();
   SmallVector<double> inner;
+  SmallVector<double> x = rounded(row, roundsForW1);
+  SmallVector<double> xOfW3 = rounded(row, roundsForW3);
   for (int64_t i = range.begin; i < range.end; ++i) {
     bool interleaves = gating == Gating::Interleaved;
     double value = activate(product(x, *w1, b1, interleaves ? 2 * i : i));
     if (gating != Gating::None) {
       double linear =
           gating == Gating::Split
-              ? product(x, *w3, b3, i)
+              ? product(xOfW3, *w3, b3, i)
               : product(x, *w1, b1, interleaves ? 2 * i + 1 : size + i);
       if (activation == Activation::Swiglu)
         linear = std::clamp(linear, -limit, limit) + beta;
@@ -258,6 +271,10 @@ SmallVector<double> Ffn::run(ArrayRef<double> x) const {
     }
     inner.push_back(value);
   }
+  constexpr int64_t kBlock = 32;
+  bool isWhole = range.begin % kBlock == 0 &&
+                 (range.end % kBlock == 0 || range.end == size);
+  inner = rounded(inner, roundsForW2 && isWhole);
   SmallVector<double> result;
   for (int64_t n = 0; n < outputSize(); ++n)
     result.push_back(
@@ -266,17 +283,26 @@ SmallVector<double> Ffn::run(ArrayRef<double> x) const {
 }
 
 template <typename OpTy> static Ffn ffnOf(OpTy op, const Frame &frame) {
-  return Ffn{frame.find(op.getW1()),
-             frame.find(op.getB1()),
-             frame.find(op.getW2()),
-             frame.find(op.getB2()),
-             frame.find(op.getW3()),
-             frame.find(op.getB3()),
-             op.getActivation(),
-             op.getGating(),
-             op.getAlpha().convertToDouble(),
-             op.getBeta().convertToDouble(),
-             op.getLimit().convertToDouble()};
+  Ffn ffn{frame.find(op.getW1()),
+          frame.find(op.getB1()),
+          frame.find(op.getW2()),
+          frame.find(op.getB2()),
+          frame.find(op.getW3()),
+          frame.find(op.getB3()),
+          op.getActivation(),
+          op.getGating(),
+          op.getAlpha().convertToDouble(),
+          op.getBeta().convertToDouble(),
+          op.getLimit().convertToDouble()};
+  if (op.getArithmetic() == Arithmetic::Int8) {
+    auto rounds = [&](Value weight) {
+      return weight && multipliesCodes(weight, /*isTransposed=*/false, frame);
+    };
+    ffn.roundsForW1 = rounds(op.getW1());
+    ffn.roundsForW3 = rounds(op.getW3());
+    ffn.roundsForW2 = rounds(op.getW2());
+  }
+  return ffn;
 }
 
 /// Runs the FFN on row `row` of x.

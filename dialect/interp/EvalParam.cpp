@@ -7,9 +7,11 @@
 
 #include "dialect/interp/World.h"
 #include "dialect/moe/Shapes.h"
+#include "runtime/params/Quantize.h"
 #include "runtime/support/File.h"
 #include "llvm/ADT/Hashing.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace mlir;
@@ -120,6 +122,33 @@ static HostTensor dequantize(ParamAttr param, ArrayRef<HostTensor> operands) {
   return result;
 }
 
+/// Each matrix [K, N] rounded in blocks of its columns.
+static HostTensor quantize(ParamAttr param, const HostTensor &x) {
+  HostTensor result(x.dtype, x.shape);
+  int64_t depth = x.shape.end()[-2], columns = x.shape.back();
+  QuantFormat format;
+  format.bits = param.getInts()[0];
+  format.block = quantBlock(param.getInts()[1], depth);
+  format.hasZeroPoints = param.getInts()[2] != 0;
+  std::vector<float> numbers(x.size());
+  for (int64_t i = 0; i < x.size(); ++i)
+    numbers[i] = static_cast<float>(x.elements[i].f);
+  std::vector<uint8_t> codes(x.size());
+  for (int64_t column = 0; column < x.size(); ++column) {
+    if (column % (depth * columns) >= columns)
+      continue; // not in the first row of its matrix
+    for (int64_t k = 0; k < depth; k += format.block) {
+      int64_t first = column + k * columns;
+      int64_t count = std::min(format.block, depth - k);
+      BlockScale scale = quantizeBlock(format, numbers.data() + first, columns,
+                                       count, codes.data() + first, columns);
+      for (int64_t i = first; i < first + count * columns; i += columns)
+        result.elements[i] = scalarOf(double(dequantized(codes[i], scale)));
+    }
+  }
+  return result;
+}
+
 static FailureOr<HostTensor> evaluateInner(Operation *op, ParamAttr param,
                                            ArrayRef<HostTensor> operands) {
   StringRef kind = param.getKind();
@@ -153,6 +182,8 @@ static FailureOr<HostTensor> evaluateInner(Operation *op, ParamAttr param,
   }
   if (kind == "dequantize")
     return dequantize(param, operands);
+  if (kind == "quantize")
+    return quantize(param, operands[0]);
   return op->emitError() << "has a weight of kind '" << kind
                          << "', which the interpreter does not know";
 }

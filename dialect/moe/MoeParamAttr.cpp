@@ -113,6 +113,7 @@ struct ParamVerifier {
   LogicalResult verifyJoin(bool isStack) const;
   LogicalResult verifyElementwise() const;
   LogicalResult verifyDequantize() const;
+  LogicalResult verifyQuantize() const;
 };
 } // namespace
 
@@ -235,6 +236,25 @@ LogicalResult ParamVerifier::verifyDequantize() const {
   return success();
 }
 
+// w [.., K, N] -> [.., K, N]
+LogicalResult ParamVerifier::verifyQuantize() const {
+  if (!has(1, 3))
+    return error("needs one operand; bits, block and 1 for zero points or 0");
+  int64_t bits = ints[0], block = ints[1];
+  bool isBlock = block == 16 || (block >= 0 && block % 32 == 0);
+  if (!llvm::is_contained({4, 8}, bits) || !isBlock)
+    return error("has " + Twine(bits) + " bits in blocks of " + Twine(block) +
+                 ", expected 4 or 8 in blocks of 0, 16 or a multiple of 32");
+  if (ints[2] != 0 && ints[2] != 1)
+    return error("says " + Twine(ints[2]) +
+                 " for zero points, expected 0 or 1");
+  Type element = type.getElementType();
+  if (type.getRank() < 2 ||
+      !(element.isF32() || element.isF16() || element.isBF16()))
+    return error("rounds matrices of f32, f16 or bf16");
+  return expect(operands[0] == type, "has the type of its operand");
+}
+
 LogicalResult ParamVerifier::verify() const {
   if (kind == "file" || kind == "varint")
     return verifyFile();
@@ -248,6 +268,8 @@ LogicalResult ParamVerifier::verify() const {
     return verifyElementwise();
   if (kind == "dequantize")
     return verifyDequantize();
+  if (kind == "quantize")
+    return verifyQuantize();
   if (kind == "transpose") {
     if (operands.size() != 1 || !isPermutation(ints, operands[0].getRank()))
       return error("needs one operand and a permutation of its dimensions");

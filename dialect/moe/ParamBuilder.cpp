@@ -96,8 +96,15 @@ struct Part {
   ParamAttr ofStack() const;
   ParamAttr ofConcat() const;
   ParamAttr ofDequantize() const;
+  ParamAttr ofQuantize() const;
 };
 } // namespace
+
+/// The same rounding of another weight.
+static ParamAttr quantizeAs(ParamAttr like, ParamAttr x) {
+  return quantize(x, like.getInts()[0], like.getInts()[1],
+                  like.getInts()[2] != 0);
+}
 
 // slice(file, rows) -> file of a narrower range [consecutive rows]
 ParamAttr Part::ofFile() const {
@@ -181,6 +188,17 @@ ParamAttr Part::ofDequantize() const {
                     x.getInts()[1]);
 }
 
+// slice(quantize(x)) -> quantize(slice(x)) [whole blocks]
+ParamAttr Part::ofQuantize() const {
+  size_t axis = sizes.size() - 2;
+  int64_t block = x.getInts()[1], end = starts[axis] + sizes[axis];
+  bool isAligned = block > 0 && steps[axis] == 1 && starts[axis] % block == 0 &&
+                   (end % block == 0 || end == x.getType().getDimSize(axis));
+  if (!isWhole(axis) && !isAligned)
+    return {};
+  return quantizeAs(x, slice(operandOf(x), starts, steps, sizes));
+}
+
 ParamAttr slice(ParamAttr x, ArrayRef<int64_t> starts, ArrayRef<int64_t> steps,
                 ArrayRef<int64_t> sizes) {
   Part part{x, SmallVector<int64_t>(starts), SmallVector<int64_t>(steps),
@@ -202,6 +220,8 @@ ParamAttr slice(ParamAttr x, ArrayRef<int64_t> starts, ArrayRef<int64_t> steps,
     simpler = part.ofConcat();
   else if (isKind(x, "dequantize"))
     simpler = part.ofDequantize();
+  else if (isKind(x, "quantize"))
+    simpler = part.ofQuantize();
   else if (isKind(x, "cast") || isKind(x, "scale"))
     simpler = make(x.getKind(), part.type(), {},
                    {slice(operandOf(x), starts, steps, sizes)}, x.getValue());
@@ -240,6 +260,11 @@ ParamAttr transpose(ParamAttr x, ArrayRef<int64_t> permutation) {
       moved.push_back(i);
   if (llvm::is_sorted(moved))
     return reshape(x, shape);
+  // transpose(quantize(x)) -> quantize(transpose(x)) [matrices stay]
+  int64_t rank = permutation.size();
+  if (isKind(x, "quantize") && permutation[rank - 1] == rank - 1 &&
+      permutation[rank - 2] == rank - 2)
+    return quantizeAs(x, transpose(operandOf(x), permutation));
   return make("transpose", withShape(x, shape), permutation, {x});
 }
 
@@ -256,6 +281,10 @@ ParamAttr reshape(ParamAttr x, ArrayRef<int64_t> shape) {
   // reshape(stack(x)) -> reshape(x)
   if (isKind(x, "stack") && x.getOperands().size() == 1)
     return reshape(operandOf(x), shape);
+  // reshape(quantize(x)) -> quantize(reshape(x)) [matrices stay]
+  if (isKind(x, "quantize") && shape.size() >= 2 &&
+      shape.take_back(2) == x.getType().getShape().take_back(2))
+    return quantizeAs(x, reshape(operandOf(x), shape));
   return make("reshape", type, {}, {x});
 }
 
@@ -269,6 +298,18 @@ static bool areEqualFills(ArrayRef<ParamAttr> inputs) {
     return isKind(input, "fill") &&
            input.getValue() == inputs.front().getValue();
   });
+}
+
+/// The operands of weights that are all rounded alike; empty if they are not.
+static SmallVector<ParamAttr> beforeQuantize(ArrayRef<ParamAttr> inputs) {
+  SmallVector<ParamAttr> operands;
+  for (ParamAttr input : inputs) {
+    if (!isKind(input, "quantize") ||
+        input.getInts() != inputs.front().getInts())
+      return {};
+    operands.push_back(operandOf(input));
+  }
+  return operands;
 }
 
 ParamAttr concat(ArrayRef<ParamAttr> inputs, int64_t axis) {
@@ -290,6 +331,10 @@ ParamAttr concat(ArrayRef<ParamAttr> inputs, int64_t axis) {
   // concat(fill, fill) -> fill
   if (areEqualFills(inputs))
     return make("fill", type, {}, {}, inputs.front().getValue());
+  // concat(quantize(a), quantize(b)) -> quantize(concat(a, b)) [not along K]
+  if (SmallVector<ParamAttr> wide = beforeQuantize(flat);
+      !wide.empty() && axis != type.getRank() - 2)
+    return quantizeAs(flat.front(), concat(wide, axis));
   return make("concat", type, {axis}, flat);
 }
 
@@ -317,6 +362,9 @@ ParamAttr stack(ArrayRef<ParamAttr> inputs) {
       permutation.push_back(i + 1);
     return transpose(stack(operands), permutation);
   }
+  // stack(quantize(a), quantize(b)) -> quantize(stack(a, b))
+  if (SmallVector<ParamAttr> wide = beforeQuantize(inputs); !wide.empty())
+    return quantizeAs(inputs.front(), stack(wide));
   return make("stack", type, {}, inputs);
 }
 
@@ -362,6 +410,12 @@ ParamAttr dequantize(ParamAttr q, ParamAttr scales, ParamAttr zeroPoints,
   if (zeroPoints)
     operands.push_back(zeroPoints);
   return make("dequantize", withShape(scales, shape), {bits, block}, operands);
+}
+
+ParamAttr quantize(ParamAttr x, int64_t bits, int64_t block,
+                   bool hasZeroPoints) {
+  return make("quantize", x.getType(), {bits, block, hasZeroPoints ? 1 : 0},
+              {x});
 }
 
 } // namespace moe::dialect::param

@@ -11,6 +11,7 @@
 //   slice(file, rows 2..4)             -> file of a narrower range
 //   slice(stack(a, b, c), entry 1)     -> b with a leading 1
 //   slice(transpose(w))                -> transpose(slice(w))
+//   slice(quantize(w)), whole blocks   -> quantize(slice(w))
 //
 // so that what remains of one expert of a stacked weight reads the bytes of
 // that expert only.
@@ -55,6 +56,10 @@ ParamAttr mul(ParamAttr a, ParamAttr b);
 /// means the whole row.
 ParamAttr dequantize(ParamAttr q, ParamAttr scales, ParamAttr zeroPoints,
                      int64_t size, int64_t bits, int64_t block);
+/// x [.., K, N] rounded to `bits` bits in blocks of `block` along K; 0 means
+/// all of K.
+ParamAttr quantize(ParamAttr x, int64_t bits, int64_t block,
+                   bool hasZeroPoints);
 
 } // namespace moe::dialect::param
 
