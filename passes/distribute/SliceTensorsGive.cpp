@@ -110,7 +110,8 @@ void Slicing::contract(MatmulOp op, Value part, const Cut &cut) {
   OpBuilder builder(op.getContext());
   builder.setInsertionPointAfter(op);
   Value partial = MatmulOp::create(builder, op.getLoc(), part, rhs,
-                                   /*bias=*/Value(), op.getTransposeRhs());
+                                   /*bias=*/Value(), op.getTransposeRhs(),
+                                   op.getArithmetic());
   op.getResult().replaceAllUsesWith(
       sum(builder, op.getLoc(), partial, op.getBias()));
 }

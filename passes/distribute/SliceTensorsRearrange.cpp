@@ -91,6 +91,12 @@ static bool hasColumns(MatmulOp op) {
 /// with dimension `front` of these before the others.
 static ParamAttr bringColumnsForward(ParamAttr weight, int axis,
                                      ArrayRef<int64_t> sizes, int front) {
+  // Columns are rounded one by one.
+  if (weight.getKind() == "quantize" && axis == 1)
+    return param::quantize(
+        bringColumnsForward(cast<ParamAttr>(weight.getOperands()[0]), axis,
+                            sizes, front),
+        weight.getInts()[0], weight.getInts()[1], weight.getInts()[2] != 0);
   SmallVector<int64_t> shape(weight.getType().getShape()), unfolded;
   for (auto [i, size] : llvm::enumerate(shape)) {
     if (static_cast<int>(i) == axis)
@@ -132,8 +138,9 @@ Value Slicing::takeOfUnfolded(ReshapeOp op, int axis, const Cut &cut) {
   };
   Value rhs = reordered(product.getRhs(), product.getTransposeRhs() ? 0 : 1);
   Value bias = reordered(product.getBias(), 0);
-  Value all = MatmulOp::create(builder, product.getLoc(), product.getLhs(), rhs,
-                               bias, product.getTransposeRhs());
+  Value all =
+      MatmulOp::create(builder, product.getLoc(), product.getLhs(), rhs, bias,
+                       product.getTransposeRhs(), product.getArithmetic());
   Value part = take(all, last, cut);
   builder.setInsertionPointAfter(op);
   Dims dims = cutDims(to, axis, cut);

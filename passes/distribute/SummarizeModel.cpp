@@ -13,6 +13,7 @@
 #include "passes/distribute/SummarizeModel.h"
 
 #include "dialect/moe/MoeTypes.h"
+#include "dialect/moe/WeightStorage.h"
 #include "passes/distribute/ExpertLayer.h"
 
 using namespace mlir;
@@ -33,6 +34,8 @@ static double elementsOf(Value value) {
 static double bytesOf(Value value) {
   if (!value)
     return 0;
+  if (auto param = value.getDefiningOp<ParamOp>())
+    return storedBytes(param.getValue());
   std::optional<DType> dtype = toDType(getTensorType(value).getElementType());
   return elementsOf(value) * (dtype ? double(dtypeSize(*dtype)) : 0);
 }

@@ -231,9 +231,9 @@ struct AddToMatmulBias : OpRewritePattern<BinaryOp> {
       if (sizes.size() != 1 || sizes[0] != getDims(matmul.getResult()).back())
         continue;
       Location loc = rewriter.getFusedLoc({matmul.getLoc(), op.getLoc()});
-      Value biased =
-          MatmulOp::create(rewriter, loc, matmul.getLhs(), matmul.getRhs(),
-                           vector, matmul.getTransposeRhs());
+      Value biased = MatmulOp::create(
+          rewriter, loc, matmul.getLhs(), matmul.getRhs(), vector,
+          matmul.getTransposeRhs(), matmul.getArithmetic());
       rewriter.replaceOp(op, biased);
       return success();
     }
