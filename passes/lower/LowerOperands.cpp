@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/moe/WeightStorage.h"
 #include "passes/lower/FunctionLowering.h"
 #include "passes/lower/LayerInfo.h"
 #include "passes/lower/ParamBlocks.h"
@@ -194,8 +195,33 @@ static bool hasPanels(RankedTensorType type) {
          (element.isF32() || element.isF16() || element.isBF16());
 }
 
-/// A weight of `op` in the layout that its kernel reads: matrices of floats in
-/// panels, the rest row by row; of experts, a block for each.
+/// Decides how the blocks of a weight are stored: matrices of floats in panels,
+/// those of codes or of two bytes as they are, the rest row by row.
+static void chooseStorage(ParamSpec &spec) {
+  spec.layout = kRowLayout;
+  if (!hasPanels(spec.blocks[0].getType()))
+    return;
+  spec.layout = kPanel16Layout;
+  std::optional<QuantFormat> format = codeFormat(spec.blocks[0]);
+  bool haveCodes = format && llvm::all_of(spec.blocks, [&](ParamAttr block) {
+                     return codeFormat(block) == format;
+                   });
+  if (haveCodes) {
+    spec.layout = quantLayoutName(*format);
+    return;
+  }
+  SmallVector<ParamAttr> narrow;
+  for (ParamAttr block : spec.blocks) {
+    ParamAttr each = narrowed(block);
+    if (!each || (!narrow.empty() && each.getType() != narrow[0].getType()))
+      return;
+    narrow.push_back(each);
+  }
+  spec.blocks = std::move(narrow);
+}
+
+/// A weight of `op` in the layout that its kernel reads; of experts, a block
+/// for each.
 Value FunctionLowering::weightOf(Operation *op, unsigned slot, Value weight,
                                  bool isTransposed) {
   ParamSpec spec = specOf(weight);
@@ -213,8 +239,7 @@ Value FunctionLowering::weightOf(Operation *op, unsigned slot, Value weight,
       std::swap(spec.localDims[0], spec.localDims[1]);
     }
   }
-  spec.layout =
-      hasPanels(spec.blocks[0].getType()) ? kPanel16Layout : kRowLayout;
+  chooseStorage(spec);
   return plan.param(spec);
 }
 

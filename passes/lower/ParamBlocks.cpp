@@ -129,7 +129,9 @@ ParamAttr moe::pass::elementOfParam(ParamAttr param, int64_t index) {
     return elementOfSlice(param, index);
   if (kind == "add" || kind == "mul")
     return elementOfBroadcast(param, index);
-  if (kind == "dequantize" && type.getRank() > 1)
+  bool keepsKind = (kind == "dequantize" && type.getRank() > 1) ||
+                   (kind == "quantize" && type.getRank() > 2);
+  if (keepsKind)
     return mapOperands(param, index, param.getInts());
   if (kind == "reshape" && operand(param, 0).getType().getRank() > 0 &&
       operand(param, 0).getType().getDimSize(0) == type.getDimSize(0))
