@@ -126,6 +126,37 @@ def DropAtRandomPass : Moe_ModulePass<"moe-drop-at-random"> {
 }
 
 //===----------------------------------------------------------------------===//
+// quantize
+//===----------------------------------------------------------------------===//
+
+def LowerWeightsPass : Moe_ModulePass<"moe-lower-weights"> {
+  let summary = "weights of products in fewer bytes";
+  let description = [{
+    Every weight that is the right side of a moe.matmul or a matrix of moe.ffn
+    or moe.experts becomes `quantize` (int8, int4) or a cast to two bytes and
+    back (f16, bf16) of itself; the type stays. What stays as it is, each with a
+    remark: codes that the file has, products that make the logits of routers,
+    small weights, and those that are kept by name. All other weights
+    (embeddings, norms, biases) are none of products and stay.
+
+    `activations` int8 sets the attribute `arithmetic` where all weights of an
+    operation have codes in blocks of 32 n, float removes it.
+  }];
+  let options = [
+    Option<"dtype", "dtype", "std::string", "\"\"",
+           "f16, bf16, int8 or int4; f32 or nothing: as they are">,
+    Option<"block", "block", "int64_t", "32",
+           "numbers along K that share a scale; 0: all of a column">,
+    Option<"zeroPoints", "zero-points", "bool", "false",
+           "codes with zero points">,
+    ListOption<"keep", "keep", "std::string",
+               "patterns of weights or nodes that stay as they are">,
+    Option<"activations", "activations", "std::string", "\"\"",
+           "float or int8; nothing: as it is">,
+  ];
+}
+
+//===----------------------------------------------------------------------===//
 // verify
 //===----------------------------------------------------------------------===//
 

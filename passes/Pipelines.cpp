@@ -63,6 +63,18 @@ void buildRecognizePipeline(OpPassManager &pm) {
   pm.addPass(createVerifyRecognizedPass());
 }
 
+void buildWeightsPipeline(OpPassManager &pm, const WeightsOptions &options) {
+  // After recognition, which compares weights as they are in the file; before
+  // the choice of a mesh, which weighs the bytes that are left.
+  LowerWeightsPassOptions lower;
+  lower.dtype = options.dtype;
+  lower.block = options.block;
+  lower.zeroPoints = options.hasZeroPoints;
+  lower.keep.assign(options.keep.begin(), options.keep.end());
+  lower.activations = options.activations;
+  pm.addPass(createLowerWeightsPass(lower));
+}
+
 void buildParallelismPipeline(OpPassManager &pm,
                               const DistributeOptions &options) {
   // Another meaning of the model, on any number of ranks.

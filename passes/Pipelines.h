@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A compilation runs three pipelines one after the other. What fails in the
+// A compilation runs these pipelines one after the other. What fails in the
 // first is a model that the project does not support (StatusCode::Unsupported):
-// its gate reports every reason. A failure in the others is an error of the
-// compiler (StatusCode::Internal).
+// its gate reports every reason. Those for weights and parallelism fail for
+// what the user asked (StatusCode::Usage). A failure in the others is an error
+// of the compiler (StatusCode::Internal).
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace mlir {
 class OpPassManager;
@@ -31,6 +33,23 @@ namespace moe::pass {
 
 /// From an imported model to moe operations; ends with moe-verify-recognized.
 void buildRecognizePipeline(mlir::OpPassManager &pm);
+
+struct WeightsOptions {
+  /// f32, f16, bf16, int8 or int4; empty: as in the file.
+  std::string dtype;
+  /// Of int8 and int4: numbers along K that share a scale, 0 for a column; and
+  /// whether blocks have zero points.
+  int64_t block = 32;
+  bool hasZeroPoints = false;
+  /// Patterns of weights or nodes that stay as they are.
+  std::vector<std::string> keep;
+  /// float or int8; empty: as in the file.
+  std::string activations;
+};
+/// How weights are stored and products computed. What fails here is a choice of
+/// the user (StatusCode::Usage).
+void buildWeightsPipeline(mlir::OpPassManager &pm,
+                          const WeightsOptions &options);
 
 struct DistributeOptions {
   /// 0: as many as the mesh has.

@@ -11,6 +11,8 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -37,8 +39,13 @@ EXAMPLES:
       is written without -o
   moe-opt model.onnx --ranks=4096 --simulate --shape=batch=4096,seq=1
       what each of 4096 ranks would do, without any of them
+  moe-opt model.onnx -o model.moeplan --dtype=int4 --report
+      weights of products in 4 bits; the report says what that costs in accuracy
+  moe-opt model.onnx -o model.moeplan --dtype=int8 --activations=int8 \
+    --keep-f32='*lm_head*'
+      weights and rows in 8 bits, but for the product that makes the logits
   moe-opt model.onnx -o model.moeplan --weights=reference
-      the same for one rank; the plan refers to the model's weight files
+      for one rank; the plan refers to the model's weight files
   moe-opt model.onnx --emit=moe
       prints what was recognised
   moe-opt test.mlir --canonicalize
@@ -66,6 +73,26 @@ CommandLine::CommandLine()
               cl::desc("what the plan holds of the weights: their bytes; where "
                        "they are in the model's files; or seeds for made-up "
                        "values")),
+      dtype("dtype", cl::cat(category),
+            cl::value_desc("f32|f16|bf16|int8|int4"),
+            cl::desc("what weights of products are rounded to; codes that the "
+                     "file has stay (default, and f32: as in the file)")),
+      activations(
+          "activations", cl::cat(category), cl::value_desc("float|int8"),
+          cl::desc("how products with weights in codes read their rows: "
+                   "as they are, or rounded to 8 bits in blocks of 32 "
+                   "(default: as in the file, float if it says "
+                   "nothing)")),
+      quantBlock("quant-block", cl::init(32), cl::cat(category),
+                 cl::value_desc("n"),
+                 cl::desc("numbers of a column that share a scale: 16 or a "
+                          "multiple of 32; 0: all of them (default 32)")),
+      quantZeroPoints("quant-zero-points", cl::cat(category),
+                      cl::desc("int8 and int4 with a zero point for each "
+                               "block")),
+      keepF32("keep-f32", cl::cat(category), cl::value_desc("pattern"),
+              cl::desc("weights or ONNX nodes that --dtype leaves as they are, "
+                       "as in '*layers.0*'; may be repeated")),
       emit("emit", cl::init(Emit::MoePlan), cl::cat(category),
            cl::desc("stop earlier:"),
            cl::values(
@@ -175,6 +202,44 @@ Status CommandLine::parseWeights(Options &options) const {
   return Status::ok();
 }
 
+/// What weights become. The words are those of pass::WeightsOptions.
+Status CommandLine::parseDtype(Options &options) const {
+  auto check = [](const cl::opt<std::string> &option,
+                  ArrayRef<StringRef> words) {
+    if (option.getNumOccurrences() == 0 ||
+        is_contained(words, StringRef(option)))
+      return Status::ok();
+    return Status(StatusCode::Usage, "--" + option.ArgStr.str() +
+                                         ": unknown value '" + option +
+                                         "', expected " + join(words, ", "));
+  };
+  MOE_RETURN_IF_ERROR(check(dtype, {"f32", "f16", "bf16", "int8", "int4"}));
+  MOE_RETURN_IF_ERROR(check(activations, {"float", "int8"}));
+  if (quantBlock != 16 && (quantBlock < 0 || quantBlock % 32 != 0))
+    return Status(StatusCode::Usage,
+                  "--quant-block: " + std::to_string(quantBlock) +
+                      " is not 0, 16 or a multiple of 32");
+  bool makesCodes = dtype == "int8" || dtype == "int4";
+  for (const cl::Option *option :
+       std::initializer_list<const cl::Option *>{&quantBlock, &quantZeroPoints})
+    if (option->getNumOccurrences() != 0 && !makesCodes)
+      return Status(StatusCode::Usage, "--" + option->ArgStr.str() +
+                                           ": needs --dtype=int8 or int4");
+  if (!keepF32.empty() && (dtype.empty() || dtype == "f32"))
+    return Status(StatusCode::Usage,
+                  "--keep-f32: needs --dtype=f16, bf16, int8 or int4");
+  for (const std::string &pattern : keepF32)
+    if (auto glob = GlobPattern::create(pattern); !glob)
+      return Status(StatusCode::Usage, "--keep-f32: '" + pattern +
+                                           "': " + toString(glob.takeError()));
+  options.dtype = dtype;
+  options.activations = activations;
+  options.quantBlock = quantBlock;
+  options.quantZeroPoints = quantZeroPoints;
+  options.keepF32.assign(keepF32.begin(), keepF32.end());
+  return Status::ok();
+}
+
 /// Ranks, mesh and forms; whether they fit the model is seen later.
 Status CommandLine::parseRanks(Options &options) const {
   bool hasRanks = ranks.getNumOccurrences() != 0;
@@ -270,7 +335,10 @@ Status CommandLine::checkInput(const Options &options) const {
   for (const cl::Option *option : std::initializer_list<const cl::Option *>{
            &ranks, &mesh, &layerForm, &nodeSize, &profile, &spareExperts,
            &cluster, &memory, &report, &simulate, &capacityScope, &randomTokens,
-           &overlap, &weights, &emit, &reduce})
+           &overlap, &weights, &emit, &reduce, &dtype, &activations,
+           &quantBlock, &quantZeroPoints,
+           // Its operator & is that of the list's values.
+           std::addressof<const cl::Option>(keepF32)})
     if (option->getNumOccurrences() != 0)
       return Status(StatusCode::Usage, "--" + option->ArgStr.str() +
                                            ": needs a model (.onnx), not '" +
@@ -294,6 +362,7 @@ StatusOr<Options> CommandLine::parse(int argc, char **argv) {
   options.allowLinkedData = allowLinkedData;
   options.crashes = crashes;
   MOE_RETURN_IF_ERROR(parseWeights(options));
+  MOE_RETURN_IF_ERROR(parseDtype(options));
   MOE_RETURN_IF_ERROR(parseRanks(options));
   MOE_RETURN_IF_ERROR(parseMachine(options));
   MOE_RETURN_IF_ERROR(checkInput(options));

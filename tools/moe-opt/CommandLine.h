@@ -56,6 +56,12 @@ struct Options {
   std::optional<int64_t> dropSeed;
   /// Which exchanges run on a stream of their own.
   Overlap overlap = Overlap::Auto;
+  /// How weights are stored and products computed; see
+  /// pass::WeightsOptions, whose words these are.
+  std::string dtype, activations;
+  int64_t quantBlock = 32;
+  bool quantZeroPoints = false;
+  std::vector<std::string> keepF32;
   Weights weights = Weights::Embed;
   uint64_t seed = 0;
   Reduce reduce = Reduce::Any;
@@ -80,12 +86,16 @@ public:
 
 private:
   Status parseWeights(Options &options) const;
+  Status parseDtype(Options &options) const;
   Status parseRanks(Options &options) const;
   Status parseMachine(Options &options) const;
   Status checkInput(const Options &options) const;
 
   llvm::cl::OptionCategory category;
-  llvm::cl::opt<std::string> input, output, weights;
+  llvm::cl::opt<std::string> input, output, weights, dtype, activations;
+  llvm::cl::opt<int64_t> quantBlock;
+  llvm::cl::opt<bool> quantZeroPoints;
+  llvm::cl::list<std::string> keepF32;
   llvm::cl::opt<Emit> emit;
   llvm::cl::opt<std::string> mesh, layerForm;
   llvm::cl::opt<int64_t> ranks, nodeSize;

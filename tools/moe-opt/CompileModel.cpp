@@ -171,6 +171,16 @@ Status Compilation::run() {
           pm.addPass(createCrashPass());
       },
       StatusCode::Unsupported));
+  pass::WeightsOptions weights;
+  weights.dtype = options.dtype;
+  weights.block = options.quantBlock;
+  weights.hasZeroPoints = options.quantZeroPoints;
+  weights.keep = options.keepF32;
+  weights.activations = options.activations;
+  MOE_RETURN_IF_ERROR(runPasses(
+      "the lowering of weights",
+      [&](OpPassManager &pm) { pass::buildWeightsPipeline(pm, weights); },
+      StatusCode::Usage));
   if (options.emit == Emit::Moe)
     return writeText();
   pass::DistributeOptions distribute;
