@@ -100,8 +100,9 @@ class OlmoeWriter:
         half = self.o.head_size // 2
         angles = np.outer(np.arange(self.o.context),
                           THETA ** (-np.arange(half) / half))
-        self.angles = [w.constant("cos_cache", np.cos(angles).astype(np.float32)),
-                       w.constant("sin_cache", np.sin(angles).astype(np.float32))]
+        cos, sin = np.cos(angles), np.sin(angles)
+        self.angles = [w.constant("cos_cache", cos.astype(np.float32)),
+                       w.constant("sin_cache", sin.astype(np.float32))]
 
     def attention(self, x, name, layer):
         hidden = self.o.hidden
@@ -190,14 +191,14 @@ def write_reference(options, path):
         past = {name: outputs[name.replace("past_key_values", "present")]
                 for name in past}
     with open(os.path.join(options.folder, "check.json"), "w") as file:
-        json.dump({"atol": 1e-3, "rtol": 1e-3,
-                   "moe_layers": [[options.experts, options.k]] * options.layers},
-                  file)
+        layers = [[options.experts, options.k]] * options.layers
+        json.dump({"atol": 1e-3, "rtol": 1e-3, "moe_layers": layers}, file)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="gets model.onnx and model.onnx.data")
     parser.add_argument("--dtype", choices=["f32", "int4"], default="f32",
                         help="of matrices; embedding, router and norms are f32")

@@ -25,7 +25,9 @@ class ModelWriter:
         self.path = os.path.join(folder, "model.onnx")
         self.rng = np.random.default_rng(seed)
         self._data = open(self.path + ".data", "wb")
-        self._nodes, self._inputs, self._outputs, self._weights = [], [], [], []
+        self.places = {}  # name: dtype, shape and offset of external weights
+        self._nodes, self._weights = [], []
+        self._inputs, self._outputs = [], []
 
     # Ports and nodes.
 
@@ -60,6 +62,7 @@ class ModelWriter:
         length = math.prod(shape) * np.dtype(dtype).itemsize
         if self._data.tell() != offset + length:
             raise ValueError(f"{name}: chunks do not make up {shape}")
+        self.places[name] = (np.dtype(dtype), tuple(shape), offset)
         tensor = TensorProto(
             name=name, dims=shape, data_location=TensorProto.EXTERNAL,
             data_type=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
@@ -96,13 +99,19 @@ class ModelWriter:
 
     # The file.
 
+    def read(self, name):
+        """A weight of a saved model, mapped."""
+        dtype, shape, offset = self.places[name]
+        return np.memmap(self._data.name, dtype, "r", offset, shape)
+
     def save(self):
         """Writes the model; returns its path and the bytes of its weights."""
         num_bytes = self._data.tell()
         self._data.close()
         graph = helper.make_graph(self._nodes, "generated", self._inputs,
                                   self._outputs, self._weights)
-        opsets = [helper.make_opsetid("", 21), helper.make_opsetid(MICROSOFT, 1)]
+        opsets = [helper.make_opsetid("", 21),
+                  helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=10,
                                   producer_name="MoeCompiler test/models")
         onnx.save_model(model, self.path)
