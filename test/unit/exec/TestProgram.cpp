@@ -187,13 +187,14 @@ void TestProgram::setLifetimes() {
   }
 }
 
-std::shared_ptr<Model> TestProgram::finish(WeightLoader loader) {
+std::shared_ptr<Model> TestProgram::finish(WeightLoader loader,
+                                           const KernelRegistry &kernels) {
   setLifetimes();
   Status status = verifyProgram(program, 0);
   EXPECT_TRUE(status.isOk()) << status.message();
   auto shared = std::make_shared<plan::ProgramT>(std::move(program));
   StatusOr<std::shared_ptr<Executable>> executable =
-      Executable::create(shared, testKernels(), std::move(loader));
+      Executable::create(shared, kernels, std::move(loader));
   EXPECT_TRUE(executable.isOk()) << executable.status().message();
   return std::make_shared<Model>(*std::move(executable));
 }

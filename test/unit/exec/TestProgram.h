@@ -71,7 +71,8 @@ public:
   int32_t findSymbol(const std::string &name) const;
 
   /// Fills in lifetimes, verifies and makes the model.
-  std::shared_ptr<Model> finish(WeightLoader loader = nullptr);
+  std::shared_ptr<Model> finish(WeightLoader loader = nullptr,
+                                const KernelRegistry &kernels = testKernels());
 
   plan::ProgramT program;
 

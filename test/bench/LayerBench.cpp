@@ -1,0 +1,313 @@
+//===- LayerBench.cpp - Times of the layers around the experts ------------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One token and large tensors, with as many threads as MOE_BENCH_THREADS says
+// (default: one for each core). Compare B/s with what `read` and `copy` reach
+// in the same run, and flop/s with peakMultiplyAdd of KernelBench; a kernel for
+// one token should take less than a microsecond.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/support/Cores.h"
+#include "test/cts/kernels/KernelRunner.h"
+
+#include <benchmark/benchmark.h>
+
+#include <cstdlib>
+
+using namespace moe;
+using namespace moe::test;
+
+namespace {
+
+Machine machine() {
+  const char *isa = std::getenv("MOE_CPU_ISA");
+  const char *threads = std::getenv("MOE_BENCH_THREADS");
+  Machine result{isa ? isa : "portable",
+                 threads ? std::atoi(threads) : coreBudget().numThreads()};
+  for (const cpu::Isa *each : cpu::allIsas())
+    if (!isa && each->isSupported()) {
+      result.isa = each->name;
+      break;
+    }
+  return result;
+}
+
+benchmark::Counter rate(double value) {
+  return benchmark::Counter(value, benchmark::Counter::kIsRate,
+                            benchmark::Counter::kIs1000);
+}
+
+/// Runs one step for as long as the benchmark wants.
+void runStep(benchmark::State &state, KernelRunner &runner,
+             const std::vector<const Tensor *> &inputs,
+             const std::vector<Tensor *> &outputs, double bytes) {
+  auto prepared = runner.prepare(inputs, outputs);
+  if (!prepared.isOk())
+    return state.SkipWithError(prepared.status().message().c_str());
+  for (auto _ : state)
+    if (Status status = (*prepared)->run(); !status.isOk())
+      return state.SkipWithError(status.message().c_str());
+  if (runner.counters.flops > 0)
+    state.counters["flop/s"] = rate(static_cast<double>(runner.counters.flops));
+  state.counters["B/s"] = rate(bytes * static_cast<double>(state.iterations()));
+}
+
+//===----------------------------------------------------------------------===//
+// The machine
+//===----------------------------------------------------------------------===//
+
+constexpr int64_t kLarge = 64 << 20; ///< bytes
+constexpr int64_t kPiece = 1 << 20;
+
+void read(benchmark::State &state) {
+  ThreadPool pool(machine().threads);
+  std::vector<float> memory(kLarge / 4, 1.0f);
+  std::vector<float> sums(pool.numThreads() * 16);
+  auto body = [&](int64_t piece, int thread) {
+    const float *p = memory.data() + piece * (kPiece / 4);
+    float lanes[64] = {};
+    for (int64_t i = 0; i < kPiece / 4; i += 64)
+      for (int j = 0; j < 64; ++j)
+        lanes[j] += p[i + j];
+    for (float lane : lanes)
+      sums[thread * 16] += lane;
+  };
+  for (auto _ : state)
+    pool.parallelFor(kLarge / kPiece, body);
+  benchmark::DoNotOptimize(sums.data());
+  state.counters["B/s"] =
+      rate(kLarge * static_cast<double>(state.iterations()));
+}
+
+void copy(benchmark::State &state) {
+  ThreadPool pool(machine().threads);
+  std::vector<char> from(kLarge, 1), to(kLarge, 2);
+  auto body = [&](int64_t piece, int) {
+    std::memcpy(to.data() + piece * kPiece, from.data() + piece * kPiece,
+                kPiece);
+  };
+  for (auto _ : state)
+    pool.parallelFor(kLarge / kPiece, body);
+  state.counters["B/s"] =
+      rate(2.0 * kLarge * static_cast<double>(state.iterations()));
+}
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+/// Args: batch, heads, groups, queries, keys, depth.
+void attention(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t B = state.range(0), H = state.range(1), G = state.range(2);
+  int64_t S = state.range(3), T = state.range(4), D = state.range(5);
+  Tensor q = Tensor::random(DType::F32, {B, H, S, D}, runner.rng);
+  Tensor k = Tensor::random(DType::F32, {B, G, T, D}, runner.rng);
+  Tensor v = Tensor::random(DType::F32, {B, G, T, D}, runner.rng);
+  Tensor y = Tensor::zeros(DType::F32, {B, H, S, D});
+  runner.step("attention").with("scale", 0.1).with("causal", 1);
+  runStep(state, runner, {&q, &k, &v}, {&y},
+          8.0 * static_cast<double>(B * G * T * D));
+}
+
+/// Args: tokens, columns, experts.
+void router(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t tokens = state.range(0), width = state.range(1);
+  int64_t experts = state.range(2);
+  Tensor x = Tensor::random(DType::F32, {tokens, width}, runner.rng);
+  Tensor w = Tensor::random(DType::F32, {width, experts}, runner.rng).packed();
+  Tensor y = Tensor::zeros(DType::F32, {tokens, experts});
+  runner.step("matmul");
+  runStep(state, runner, {&x, &w}, {&y},
+          4.0 * static_cast<double>(width * experts + tokens * width));
+}
+
+/// Args: tokens, experts, k.
+void gate(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t tokens = state.range(0), experts = state.range(1), k = state.range(2);
+  Tensor logits = Tensor::random(DType::F32, {tokens, experts}, runner.rng);
+  Tensor weights = Tensor::zeros(DType::F32, {tokens, k});
+  Tensor chosen = Tensor::zeros(DType::I32, {tokens, k});
+  runner.step("gate").with("k", k).with("normalize", "sum_max");
+  runStep(state, runner, {&logits}, {&weights, &chosen},
+          4.0 * static_cast<double>(tokens * experts));
+}
+
+/// Each token's choices are neighbours, the first one moves on by one.
+Tensor chosenExperts(int64_t tokens, int64_t k, int64_t experts) {
+  std::vector<int32_t> values(tokens * k);
+  for (int64_t i = 0; i < tokens * k; ++i)
+    values[i] = static_cast<int32_t>((i / k + i % k) % experts);
+  return Tensor::i32({tokens, k}, values);
+}
+
+/// Args: tokens, experts, k, columns.
+void dispatch(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t tokens = state.range(0), experts = state.range(1);
+  int64_t k = state.range(2), width = state.range(3);
+  Tensor x = Tensor::random(DType::F32, {tokens, width}, runner.rng);
+  Tensor chosen = chosenExperts(tokens, k, experts);
+  Tensor rows = Tensor::zeros(DType::F32, {tokens * k, width});
+  Tensor counts = Tensor::zeros(DType::I32, {experts});
+  Tensor slots = Tensor::zeros(DType::I32, {tokens, k});
+  runner.step("dispatch").with("num_experts", experts);
+  runStep(state, runner, {&x, &chosen}, {&rows, &counts, &slots},
+          4.0 * static_cast<double>(tokens * (k + 1) * width));
+}
+
+/// Args: tokens, k, columns.
+void combine(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t tokens = state.range(0), k = state.range(1), width = state.range(2);
+  Tensor rows = Tensor::random(DType::F32, {tokens * k, width}, runner.rng);
+  std::vector<int32_t> order(tokens * k);
+  for (int64_t i = 0; i < tokens * k; ++i)
+    order[i] = static_cast<int32_t>(i % k * tokens + i / k);
+  Tensor slots = Tensor::i32({tokens, k}, order);
+  Tensor weights = Tensor::random(DType::F32, {tokens, k}, runner.rng);
+  Tensor y = Tensor::zeros(DType::F32, {tokens, width});
+  runner.step("combine");
+  runStep(state, runner, {&rows, &slots, &weights}, {&y},
+          4.0 * static_cast<double>(tokens * (k + 1) * width));
+}
+
+/// Args: rows, columns.
+void norm(benchmark::State &state, const char *kind) {
+  KernelRunner runner(machine());
+  int64_t rows = state.range(0), width = state.range(1);
+  Tensor x = Tensor::random(DType::F32, {rows, width}, runner.rng);
+  Tensor scale = Tensor::random(DType::F32, {width}, runner.rng);
+  Tensor y = Tensor::zeros(DType::F32, {rows, width});
+  runner.step("norm").with("kind", kind).with("axis", 1);
+  runner.with("epsilon", 1e-5);
+  runStep(state, runner, {&x, &scale}, {&y},
+          8.0 * static_cast<double>(rows * width));
+}
+
+/// Args: rows, columns.
+void softmax(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t rows = state.range(0), width = state.range(1);
+  Tensor x = Tensor::random(DType::F32, {rows, width}, runner.rng);
+  Tensor y = Tensor::zeros(DType::F32, {rows, width});
+  runner.step("softmax").with("axis", 1);
+  runStep(state, runner, {&x}, {&y}, 8.0 * static_cast<double>(rows * width));
+}
+
+/// Args: elements; x + y.
+void add(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t count = state.range(0);
+  Tensor x = Tensor::random(DType::F32, {count}, runner.rng);
+  Tensor y = Tensor::random(DType::F32, {count}, runner.rng);
+  Tensor z = Tensor::zeros(DType::F32, {count});
+  runner.step("elementwise").instr("add", DType::F32, 0, 1).results({2});
+  runStep(state, runner, {&x, &y}, {&z}, 12.0 * static_cast<double>(count));
+}
+
+/// Args: elements; y * silu(x + b).
+void program(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t count = state.range(0);
+  Tensor x = Tensor::random(DType::F32, {count}, runner.rng);
+  Tensor y = Tensor::random(DType::F32, {count}, runner.rng);
+  Tensor b = Tensor::f32({1}, {0.5f}), z = Tensor::zeros(DType::F32, {count});
+  runner.step("elementwise")
+      .instr("add", DType::F32, 0, 2)
+      .instr("silu", DType::F32, 3)
+      .instr("mul", DType::F32, 1, 4)
+      .results({5});
+  runStep(state, runner, {&x, &y, &b}, {&z}, 12.0 * static_cast<double>(count));
+}
+
+/// Args: tokens, heads, depth.
+void rotary(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t tokens = state.range(0), heads = state.range(1);
+  int64_t depth = state.range(2);
+  std::vector<int64_t> dims{1, heads, tokens, depth};
+  Tensor x = Tensor::random(DType::F32, dims, runner.rng);
+  Tensor cos = Tensor::random(DType::F32, {1, tokens, depth / 2}, runner.rng);
+  Tensor sin = Tensor::random(DType::F32, {1, tokens, depth / 2}, runner.rng);
+  Tensor y = Tensor::zeros(DType::F32, dims);
+  runner.step("rotary").with("rotary_dim", depth);
+  runStep(state, runner, {&x, &cos, &sin}, {&y},
+          8.0 * static_cast<double>(tokens * heads * depth));
+}
+
+/// Args: rows, columns; rows of an embedding.
+void gather(benchmark::State &state) {
+  KernelRunner runner(machine());
+  int64_t rows = state.range(0), width = state.range(1);
+  Tensor table = Tensor::random(DType::F32, {2 * rows, width}, runner.rng);
+  std::vector<int64_t> order(rows);
+  for (int64_t i = 0; i < rows; ++i)
+    order[i] = (i * 7) % (2 * rows);
+  Tensor ids = Tensor::i64({rows}, order);
+  Tensor y = Tensor::zeros(DType::F32, {rows, width});
+  runner.step("gather").with("axis", 0);
+  runStep(state, runner, {&table, &ids}, {&y},
+          8.0 * static_cast<double>(rows * width));
+}
+
+} // namespace
+
+BENCHMARK(read)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(copy)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(attention)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond)
+    ->Args({1, 4, 4, 1, 129, 28}) // tiny model, one token
+    ->Args({1, 16, 16, 1, 512, 128})
+    ->Args({1, 16, 16, 1, 4097, 128})
+    ->Args({1, 16, 4, 1, 4097, 128}) // four heads share keys
+    ->Args({1, 32, 1, 1, 4097, 128}) // all heads share keys
+    ->Args({1, 1, 1, 1, 32768, 128})
+    ->Args({1, 16, 16, 512, 512, 128})
+    ->Args({1, 16, 4, 512, 512, 128})
+    ->Args({1, 16, 16, 512, 512, 64})
+    ->Args({1, 4, 4, 256, 256, 28});
+BENCHMARK(router)
+    ->UseRealTime()
+    ->Args({1, 256, 8})
+    ->Args({1, 2048, 64})
+    ->Args({512, 2048, 128});
+BENCHMARK(gate)
+    ->UseRealTime()
+    ->Args({1, 8, 2})
+    ->Args({1, 128, 8})
+    ->Args({512, 128, 8});
+BENCHMARK(dispatch)
+    ->UseRealTime()
+    ->Args({1, 8, 2, 256})
+    ->Args({1, 128, 8, 2048})
+    ->Args({512, 128, 8, 2048});
+BENCHMARK(combine)
+    ->UseRealTime()
+    ->Args({1, 2, 256})
+    ->Args({1, 8, 2048})
+    ->Args({512, 8, 2048});
+BENCHMARK_CAPTURE(norm, rms, "rms")
+    ->UseRealTime()
+    ->Args({1, 256})
+    ->Args({1, 2048})
+    ->Args({4096, 2048});
+BENCHMARK_CAPTURE(norm, layer, "layer")
+    ->UseRealTime()
+    ->Args({1, 2048})
+    ->Args({4096, 2048});
+BENCHMARK(softmax)->UseRealTime()->Args({1, 2048})->Args({4096, 2048});
+BENCHMARK(add)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20);
+BENCHMARK(program)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20);
+BENCHMARK(rotary)->UseRealTime()->Args({1, 16, 128})->Args({4096, 16, 128});
+BENCHMARK(gather)->UseRealTime()->Args({1, 2048})->Args({4096, 2048});
+
+BENCHMARK_MAIN();
