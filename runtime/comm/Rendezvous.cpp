@@ -6,13 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/comm/Rendezvous.h"
+#include "runtime/support/Cores.h"
+#include "runtime/support/SpinWait.h"
 
 #include <algorithm>
 #include <thread>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 using namespace moe;
 
@@ -29,17 +27,10 @@ static uint32_t numArrived(uint64_t word) {
   return static_cast<uint32_t>(word);
 }
 
-static void pauseCpu() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
-
 // With a core for each rank a peer comes soon, so waiting on the spot is
 // cheapest. With more ranks than cores it would keep the peer from running.
 static int spinsFor(int numThreads) {
-  unsigned cores = std::thread::hardware_concurrency();
-  return static_cast<unsigned>(numThreads) <= cores ? 4000 : 0;
+  return coreBudget().hasRoomFor(numThreads) ? kSpins : 0;
 }
 
 RendezvousFamily::RendezvousFamily(int numThreads,

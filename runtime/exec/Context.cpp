@@ -7,9 +7,10 @@
 
 #include "runtime/exec/ContextImpl.h"
 #include "runtime/exec/Guarded.h"
+#include "runtime/support/Cores.h"
 
 #include <algorithm>
-#include <thread>
+#include <numeric>
 #include <unistd.h>
 
 using namespace moe;
@@ -164,23 +165,43 @@ Context::Impl::Impl(std::shared_ptr<Model> shared,
 }
 
 Status Context::Impl::createRunners() {
+  const CoreBudget &budget = coreBudget();
   int numRanks = executable->numRanks();
-  int total = options.numThreads;
-  if (total == 0)
-    total = std::max(1u, std::thread::hardware_concurrency());
-  int numCores = static_cast<int>(std::thread::hardware_concurrency());
-  StreamCores cores{/*forThread=*/std::max(total, numRanks) + numRanks <=
-                        numCores,
-                    /*forOwner=*/2 * numRanks <= numCores};
+  int total = options.numThreads ? options.numThreads : budget.numThreads();
+  std::vector<int> shares;
   for (int rank = executable->firstRank(); placeOf(rank) >= 0; ++rank) {
     PartRange part = partOf(total, total, rank, numRanks);
-    int share = std::max<int>(1, static_cast<int>(part.end - part.begin));
+    shares.push_back(std::max<int>(1, static_cast<int>(part.end - part.begin)));
+  }
+  // Threads of a second stream come last. Processes are bound by who starts
+  // them, for they do not know of each other's cores.
+  int hosted = std::accumulate(shares.begin(), shares.end(), 0);
+  int sides = executable->numStreams() > 1 ? numHosted() : 0;
+  if (!executable->isPartial())
+    lease = CoreLease::take(hosted + sides);
+  RankCores cores;
+  cores.waitsAwake = budget.hasRoomFor(hosted);
+  cores.stream = {
+      /*forThread=*/budget.hasRoomFor(std::max(total, numRanks) + numRanks),
+      /*forOwner=*/budget.hasRoomFor(2 * numRanks)};
+  std::vector<int> firstCores;
+  int next = 0;
+  for (int place = 0; place < numHosted(); ++place) {
+    cores.threads = lease.part(next, shares[place]);
+    cores.side = lease.part(hosted + place, sides > 0 ? 1 : 0);
+    next += shares[place];
+    if (lease)
+      firstCores.push_back(cores.threads[0]);
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<RankRunner> runner,
-                         RankRunner::create(executable, rank, share, cores));
+                         RankRunner::create(executable,
+                                            executable->firstRank() + place,
+                                            shares[place], cores));
     if (options.recordLoads)
       runner->recordLoads();
     runners.push_back(std::move(runner));
   }
+  MOE_ASSIGN_OR_RETURN(
+      threads, RankThreads::create(numHosted(), firstCores, cores.waitsAwake));
   return Status::ok();
 }
 
@@ -190,7 +211,6 @@ Status Context::Impl::start() {
                   "the model was loaded for one rank, which is connected to no "
                   "others");
   MOE_RETURN_IF_ERROR(createRunners());
-  MOE_ASSIGN_OR_RETURN(threads, RankThreads::create(numHosted()));
   if (!comms)
     comms = createThreadRanks(executable->numRanks(), options.timeout);
   return connect();
@@ -237,6 +257,7 @@ Status Context::Impl::runRanks(const RunOptions &runOptions) {
     isRunning = true;
   }
   request.begin = std::chrono::steady_clock::now();
+  lease.settleCaller();
   threads->run([&](int place) {
     Status status =
         guarded([&] { return runners[place]->run(request, comms->of(place)); });

@@ -14,6 +14,7 @@
 #include "runtime/exec/RankRunner.h"
 #include "runtime/exec/RankThreads.h"
 #include "runtime/exec/ShapeSolver.h"
+#include "runtime/support/CoreLease.h"
 
 namespace moe {
 
@@ -85,6 +86,8 @@ struct Context::Impl {
   const plan::ProgramT &program;
   ContextOptions options;
   std::unique_ptr<Device> device;
+  /// Those of all threads; returned when these have ended.
+  CoreLease lease;
   std::vector<std::unique_ptr<RankRunner>> runners;
   std::unique_ptr<Communicators> comms;
   bool isConnected = false;

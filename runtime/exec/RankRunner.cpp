@@ -18,7 +18,7 @@
 using namespace moe;
 
 RankRunner::RankRunner(std::shared_ptr<const Executable> shared, int rank,
-                       int numThreads)
+                       int numThreads, const RankCores &cores)
     : executable(std::move(shared)), program(*executable->program), rank(rank),
       states(program.states.size()), stateViews(program.states.size()),
       symbolValues(program.symbols.size()), exprValues(program.exprs.size()),
@@ -27,7 +27,7 @@ RankRunner::RankRunner(std::shared_ptr<const Executable> shared, int rank,
       isRootStale(program.buffers.size(), 1), isAnyStale(true),
       roots(program.buffers.size()), views(program.buffers.size()),
       operands(executable->operands.size()), stepExprs(program.steps.size()),
-      exprTargets(program.exprs.size()), main(0, numThreads) {
+      exprTargets(program.exprs.size()), main(0, numThreads, cores) {
   for (size_t expr = 0; expr < exprValues.size(); ++expr)
     staleExprs.push_back(expr);
   for (TensorView &operand : operands)
@@ -58,9 +58,9 @@ RankRunner::~RankRunner() = default;
 
 StatusOr<std::unique_ptr<RankRunner>>
 RankRunner::create(std::shared_ptr<const Executable> executable, int rank,
-                   int numThreads, StreamCores cores) {
+                   int numThreads, const RankCores &cores) {
   std::unique_ptr<RankRunner> result(
-      new RankRunner(std::move(executable), rank, numThreads));
+      new RankRunner(std::move(executable), rank, numThreads, cores));
   MOE_RETURN_IF_ERROR(result->startStream(cores));
   return result;
 }

@@ -53,13 +53,22 @@ struct RunRequest {
   std::chrono::steady_clock::time_point begin;
 };
 
+/// Where the threads of a rank run, and whether they may wait awake. Without
+/// cores the system places them.
+struct RankCores {
+  std::span<const int> threads; ///< of stream 0
+  std::span<const int> side;    ///< of stream 1: one
+  bool waitsAwake = false;
+  StreamCores stream;
+};
+
 class RankRunner {
 public:
   /// `numThreads` run the steps of stream 0. Errors: OutOfMemory (no more
   /// threads).
   static StatusOr<std::unique_ptr<RankRunner>>
   create(std::shared_ptr<const Executable> executable, int rank, int numThreads,
-         StreamCores cores);
+         const RankCores &cores);
   ~RankRunner();
 
   /// Replaces the memory. Of each state the first entries stay, as many as
@@ -84,7 +93,7 @@ public:
 
 private:
   RankRunner(std::shared_ptr<const Executable> executable, int rank,
-             int numThreads);
+             int numThreads, const RankCores &cores);
 
   /// Memory of a root.
   struct RootMemory {
@@ -94,7 +103,8 @@ private:
 
   /// What the steps of one stream run with.
   struct Lane {
-    Lane(int stream, int numThreads) : stream(stream), pool(numThreads) {}
+    Lane(int stream, int numThreads, const RankCores &cores)
+        : stream(stream), pool(numThreads, cores.threads, cores.waitsAwake) {}
 
     const int stream;
     ThreadPool pool;
@@ -107,7 +117,7 @@ private:
 
   /// Stream 1.
   struct Side {
-    Side() : lane(1, 1) {}
+    Side() : lane(1, 1, {}) {}
 
     Lane lane;
     Counters counters;
@@ -164,7 +174,7 @@ private:
   }
 
   // Running (RankSteps.cpp).
-  Status startStream(StreamCores cores);
+  Status startStream(const RankCores &cores);
   Status runSteps();
   /// An error of the step, with its place.
   Status atStep(int step, const Status &status) const;

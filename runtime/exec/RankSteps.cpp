@@ -144,7 +144,7 @@ Status RankRunner::takeDataSizes(int step, std::span<const int64_t> dataSizes) {
 // Stream 1
 //===----------------------------------------------------------------------===//
 
-Status RankRunner::startStream(StreamCores cores) {
+Status RankRunner::startStream(const RankCores &cores) {
   if (executable->sideSteps.empty())
     return Status::ok();
   side = std::make_unique<Side>();
@@ -155,9 +155,9 @@ Status RankRunner::startStream(StreamCores cores) {
   for (int step : executable->sideSteps)
     side->dataSizes.emplace_back(executable->steps[step].dataSymbols.size());
   MOE_ASSIGN_OR_RETURN(
-      side->thread,
-      StreamThread::create([this](uint32_t ticket) { runSideStep(ticket); },
-                           cores));
+      side->thread, StreamThread::create(
+                        [this](uint32_t ticket) { runSideStep(ticket); },
+                        cores.stream, cores.side.empty() ? -1 : cores.side[0]));
   return Status::ok();
 }
 

@@ -6,23 +6,24 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/RankThreads.h"
-#include "runtime/exec/SpinWait.h"
+#include "runtime/support/CoreLease.h"
+#include "runtime/support/SpinWait.h"
 
 #include <system_error>
 
 using namespace moe;
 
-StatusOr<std::unique_ptr<RankThreads>> RankThreads::create(int numRanks) {
+StatusOr<std::unique_ptr<RankThreads>>
+RankThreads::create(int numRanks, std::span<const int> cores, bool waitsAwake) {
   std::unique_ptr<RankThreads> result(new RankThreads());
-  // Between two decode steps a few microseconds pass; with a core for each
-  // rank it is cheaper to stay awake than to be woken.
-  bool hasCores =
-      static_cast<unsigned>(numRanks) <= std::thread::hardware_concurrency();
-  result->numSpins = hasCores ? 2000 : 0;
+  result->numSpins = waitsAwake ? kSpins : 0;
   for (int rank = 1; rank < numRanks; ++rank) {
     try {
-      result->threads.emplace_back(
-          [self = result.get(), rank] { self->work(rank); });
+      int core = cores.empty() ? -1 : cores[rank];
+      result->threads.emplace_back([self = result.get(), rank, core] {
+        bindThisThread(core);
+        self->work(rank);
+      });
     } catch (const std::system_error &error) {
       return Status(StatusCode::OutOfMemory, "cannot start a thread for rank " +
                                                  std::to_string(rank) + ": " +

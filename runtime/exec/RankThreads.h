@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -22,8 +23,12 @@ namespace moe {
 /// exist as long as this object, so that a run starts no threads.
 class RankThreads {
 public:
-  /// Errors: OutOfMemory if the system gives no more threads.
-  static StatusOr<std::unique_ptr<RankThreads>> create(int numRanks);
+  /// `cores`: where to bind the thread of each rank, or empty (that of the
+  /// first rank is left alone); `waitsAwake`: whether nobody needs the cores of
+  /// threads that wait. Errors: OutOfMemory if the system gives no more
+  /// threads.
+  static StatusOr<std::unique_ptr<RankThreads>>
+  create(int numRanks, std::span<const int> cores, bool waitsAwake);
   ~RankThreads();
 
   /// Calls body(rank) for all ranks at once; returns when all are done.

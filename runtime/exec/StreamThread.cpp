@@ -6,13 +6,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/exec/StreamThread.h"
-#include "runtime/exec/SpinWait.h"
+#include "runtime/support/CoreLease.h"
+#include "runtime/support/SpinWait.h"
 
 #include <system_error>
 
 using namespace moe;
-
-static constexpr int kSpins = 2000;
 
 StreamThread::StreamThread(std::function<void(uint32_t)> body,
                            StreamCores cores)
@@ -20,11 +19,15 @@ StreamThread::StreamThread(std::function<void(uint32_t)> body,
       ownerSpins(cores.forOwner ? kSpins : 0) {}
 
 StatusOr<std::unique_ptr<StreamThread>>
-StreamThread::create(std::function<void(uint32_t)> body, StreamCores cores) {
+StreamThread::create(std::function<void(uint32_t)> body, StreamCores cores,
+                     int core) {
   std::unique_ptr<StreamThread> result(
       new StreamThread(std::move(body), cores));
   try {
-    result->thread = std::thread([self = result.get()] { self->work(); });
+    result->thread = std::thread([self = result.get(), core] {
+      bindThisThread(core);
+      self->work();
+    });
   } catch (const std::system_error &error) {
     return Status(StatusCode::OutOfMemory,
                   std::string("cannot start a thread for a second stream: ") +

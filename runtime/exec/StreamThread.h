@@ -34,10 +34,10 @@ struct StreamCores {
 
 class StreamThread {
 public:
-  /// `body` must not throw. Errors: OutOfMemory if the system gives no more
-  /// threads.
+  /// `body` must not throw; `core`: where to bind the thread, or -1. Errors:
+  /// OutOfMemory if the system gives no more threads.
   static StatusOr<std::unique_ptr<StreamThread>>
-  create(std::function<void(uint32_t)> body, StreamCores cores);
+  create(std::function<void(uint32_t)> body, StreamCores cores, int core = -1);
   /// All that was issued must have ended.
   ~StreamThread();
 

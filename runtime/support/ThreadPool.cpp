@@ -12,6 +12,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/support/ThreadPool.h"
+#include "runtime/support/CoreLease.h"
+#include "runtime/support/Cores.h"
+#include "runtime/support/SpinWait.h"
 
 #include <algorithm>
 #include <atomic>
@@ -26,16 +29,6 @@ static constexpr uint32_t kInsideMask = 0xffff;
 static constexpr uint32_t kOpen = 0x10000;
 static constexpr uint32_t kRun = 0x20000;
 static constexpr int kMaxThreads = 1024;
-/// Some 10 to 30 microseconds.
-static constexpr int kSpins = 500;
-
-static void pauseCpu() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 struct ThreadPool::Impl {
   // What to run: written by the caller while nobody is inside.
@@ -48,7 +41,9 @@ struct ThreadPool::Impl {
   /// Changes with every run; sleeping workers wait for it.
   alignas(64) std::atomic<uint32_t> signal{0};
   std::atomic<bool> stopping{false};
-  int spins = kSpins;
+  int numSpins = 0;
+  /// More than these at once would wait for a core.
+  int maxWorkers = 0;
   std::vector<std::thread> workers;
 
   void work(int thread) {
@@ -83,7 +78,6 @@ struct ThreadPool::Impl {
 
   void workerLoop(int thread) {
     uint32_t lastRun = 0;
-    int idle = 0;
     for (;;) {
       uint32_t seen = signal.load(std::memory_order_acquire);
       if (stopping.load(std::memory_order_acquire))
@@ -91,16 +85,12 @@ struct ThreadPool::Impl {
       if (enter(lastRun)) {
         work(thread);
         leave();
-        idle = 0;
-      } else if (++idle < spins) {
-        pauseCpu();
-      } else {
-        signal.wait(seen, std::memory_order_acquire);
-        idle = 0;
       }
+      waitForChange(signal, seen, numSpins);
     }
   }
 
+  /// Wakes no more workers than there are items beside the caller's.
   void open() {
     nextItem.store(0, std::memory_order_relaxed);
     uint32_t next = (state.load(std::memory_order_relaxed) + kRun) | kOpen;
@@ -109,14 +99,18 @@ struct ThreadPool::Impl {
       next += kRun;
     state.store(next, std::memory_order_release);
     signal.fetch_add(1, std::memory_order_release);
-    signal.notify_all();
+    int64_t wanted = std::min<int64_t>(numItems - 1, maxWorkers);
+    if (wanted >= static_cast<int64_t>(workers.size()))
+      return signal.notify_all();
+    for (; wanted > 0; --wanted)
+      signal.notify_one();
   }
 
   void closeAndWait() {
     uint32_t current =
         state.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
     for (int i = 0; current & kInsideMask; ++i) {
-      if (i < spins)
+      if (i < numSpins)
         pauseCpu();
       else
         state.wait(current, std::memory_order_acquire);
@@ -125,16 +119,23 @@ struct ThreadPool::Impl {
   }
 };
 
-ThreadPool::ThreadPool(int numThreads) : impl(std::make_unique<Impl>()) {
+ThreadPool::ThreadPool(int numThreads)
+    : ThreadPool(numThreads, {}, coreBudget().hasRoomFor(numThreads)) {}
+
+ThreadPool::ThreadPool(int numThreads, std::span<const int> cores,
+                       bool waitsAwake)
+    : impl(std::make_unique<Impl>()) {
   numThreads = std::clamp(numThreads, 1, kMaxThreads);
-  // Spinning takes the core from a thread that has work.
-  if (numThreads > static_cast<int>(std::thread::hardware_concurrency()))
-    impl->spins = 1;
+  impl->numSpins = waitsAwake ? kSpins : 0;
+  impl->maxWorkers = std::max(1, coreBudget().numThreads() - 1);
   impl->workers.reserve(numThreads - 1);
   for (int i = 1; i < numThreads; ++i) {
+    int core = static_cast<size_t>(i) < cores.size() ? cores[i] : -1;
     try {
-      impl->workers.emplace_back(
-          [pool = impl.get(), i] { pool->workerLoop(i); });
+      impl->workers.emplace_back([pool = impl.get(), i, core] {
+        bindThisThread(core);
+        pool->workerLoop(i);
+      });
     } catch (const std::system_error &) {
       break; // The system gives no more threads: work with those that exist.
     }

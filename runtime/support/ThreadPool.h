@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <type_traits>
 
 namespace moe {
@@ -18,7 +19,12 @@ namespace moe {
 /// and allocates nothing.
 class ThreadPool {
 public:
+  /// Threads may wait awake where the process has a core for each of them.
   explicit ThreadPool(int numThreads);
+  /// `cores`: where to bind thread i, for all of them or none (thread 0 is left
+  /// alone); `waitsAwake`: whether nobody else needs the cores of threads that
+  /// wait for work.
+  ThreadPool(int numThreads, std::span<const int> cores, bool waitsAwake);
   ~ThreadPool();
   ThreadPool(const ThreadPool &) = delete;
   ThreadPool &operator=(const ThreadPool &) = delete;
@@ -29,7 +35,8 @@ public:
   /// out one by one; returns when all are done. thread < numThreads().
   template <typename Body> void parallelFor(int64_t numItems, Body &&body) {
     using Plain = std::remove_reference_t<Body>;
-    run(numItems,
+    run(
+        numItems,
         [](void *context, int64_t item, int thread) {
           (*static_cast<Plain *>(context))(item, thread);
         },

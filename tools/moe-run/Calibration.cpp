@@ -19,6 +19,7 @@
 #include "tools/moe-run/Calibration.h"
 
 #include "runtime/comm/Communicator.h"
+#include "runtime/support/Cores.h"
 #include "tools/common/Signals.h"
 #include "tools/moe-run/KernelProbe.h"
 #include "tools/moe-run/Statistics.h"
@@ -83,8 +84,7 @@ private:
   const std::function<void(std::string_view)> &progress;
   Cluster cluster;
   Device &device;
-  int numCores =
-      static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  int numCores = coreBudget().numThreads();
 };
 
 } // namespace

@@ -9,13 +9,13 @@
 
 #include "runtime/exec/ProcessRanks.h"
 #include "runtime/io/LoadProfile.h"
+#include "runtime/support/Cores.h"
 #include "runtime/support/File.h"
 #include "tools/moe-run/Processes.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 using namespace moe;
 using namespace moe::tools;
@@ -29,7 +29,9 @@ void SessionFlags::addTo(CLI::App &app) {
       "");
   app.add_option("plan", plan, "The plan, as moe-opt wrote it")->required();
   app.add_option("--threads", threads,
-                 "Threads over all ranks; without it, one for each core")
+                 "Threads over all ranks; without it, one for each core that "
+                 "the process may use. Threads with a core each are bound to "
+                 "it; MOE_AFFINITY=off in the environment leaves them free")
       ->check(CLI::Range(1, 1024));
   app.add_option("--device", device, "Device that runs the ranks: cpu")
       ->check(CLI::IsMember({"cpu"}));
@@ -90,8 +92,7 @@ static Status agree(ProcessGroup &group, const std::string &path) {
 
 /// One thread for each core, if all machines are like this one.
 static int threadsOfAll(const ProcessGroup &group) {
-  unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  return static_cast<int>(cores) * group.size() / group.numNeighbours();
+  return coreBudget().numThreads() * group.size() / group.numNeighbours();
 }
 
 StatusOr<Session> SessionFlags::open() const {

@@ -131,7 +131,10 @@ private:
 };
 
 struct ContextOptions {
-  /// Threads over all ranks, each rank gets at least one; 0: one for each core.
+  /// Threads over all ranks, each rank gets at least one; 0: one for each core
+  /// that the process may use, by its affinity mask and its container's quota.
+  /// If each thread finds a core of its own, those that the context starts are
+  /// bound to them, unless the environment says MOE_AFFINITY=off.
   int numThreads = 0;
   /// "cpu".
   std::string device = "cpu";
