@@ -95,7 +95,7 @@ typedef struct moe_load_options {
 } moe_load_options;
 
 typedef struct moe_context_options {
-  /* Over all ranks; 0: one for each core. */
+  /* Over all ranks; 0: one for each core that the process may use. */
   int num_threads;
   /* How long a rank waits for others; 0: 30 seconds. */
   int64_t timeout_ms;
