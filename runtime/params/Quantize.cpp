@@ -42,9 +42,9 @@ static float roundScale(float scale) {
   return std::clamp(rounded, -kLargest, kLargest);
 }
 
-/// The integer nearest to `value`, ties to even; |value| < 2^51.
-static double nearest(double value) {
-  constexpr double kShift = 0x1.8p52;
+/// The integer nearest to `value`, ties to even; |value| < 2^22.
+static float nearest(float value) {
+  constexpr float kShift = 0x1.8p23f;
   return (value + kShift) - kShift;
 }
 
@@ -60,8 +60,8 @@ BlockScale moe::quantizeBlock(const QuantFormat &format, const float *numbers,
     block.scale =
         roundScale((extremes.most - extremes.least) / static_cast<float>(most));
     if (block.scale != 0) {
-      double zero = -static_cast<double>(extremes.least) / block.scale;
-      block.zero = static_cast<int>(nearest(std::min<double>(zero, most)));
+      float zero = -extremes.least / block.scale;
+      block.zero = static_cast<int>(nearest(std::min<float>(zero, most)));
     }
     low = -block.zero;
     high = most - block.zero;
@@ -77,10 +77,11 @@ BlockScale moe::quantizeBlock(const QuantFormat &format, const float *numbers,
     return BlockScale{0, middle};
   }
   for (int64_t i = 0; i < count; ++i) {
-    // In f64, where no quotient is rounded to a tie that it is not.
-    double quotient = static_cast<double>(numbers[i * stride]) / block.scale;
+    // A quotient is rounded to a tie only if it is one: the product of a tie
+    // and a scale of 11 bits is exact, and its neighbours differ by more.
+    float quotient = numbers[i * stride] / block.scale;
     quotient =
-        std::isnan(quotient) ? 0 : std::clamp<double>(quotient, low, high);
+        std::isnan(quotient) ? 0 : std::clamp<float>(quotient, low, high);
     codes[i * codeStride] =
         static_cast<uint8_t>(static_cast<int>(nearest(quotient)) + block.zero);
   }
