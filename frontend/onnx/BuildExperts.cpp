@@ -7,7 +7,7 @@
 
 #include "frontend/onnx/Builders.h"
 
-#include "dialect/moe/ParamBuilder.h"
+#include "dialect/moe/ParamCodes.h"
 
 #include "llvm/ADT/StringSwitch.h"
 
@@ -68,7 +68,7 @@ public:
 
 private:
   LogicalResult readWeights() override;
-  ParamAttr shiftRows(ParamAttr matrix, ParamAttr zero, ParamAttr scales);
+  void warnOfRouting();
   FailureOr<Value> matrix(unsigned i, unsigned zeroPoints, int64_t rows,
                           int64_t columns);
   int64_t bits = 4, block = 0;
@@ -250,24 +250,6 @@ LogicalResult MoEBuilder::readWeights() {
 // QMoE
 //===----------------------------------------------------------------------===//
 
-// Zero points of whole rows are packed along the rows, [E, N * bits / 8].
-// Dequantized with scales of -1 they are d - zero, d = 2^(bits - 1), and
-// (q - zero) s = (q - d) s + (d - zero) s, the first term being `matrix`.
-ParamAttr QMoEBuilder::shiftRows(ParamAttr matrix, ParamAttr zero,
-                                 ParamAttr scales) {
-  RankedTensorType rows = scales.getType();
-  int64_t numExperts = rows.getDimSize(0), numRows = rows.getDimSize(1);
-  Type type = rows.getElementType();
-  ParamAttr minusOne = param::fill(RankedTensorType::get({numExperts, 1}, type),
-                                   FloatAttr::get(type, -1));
-  zero = param::reshape(
-      zero, {numExperts, zero.getType().getNumElements() / numExperts});
-  ParamAttr shift =
-      param::reshape(param::dequantize(zero, minusOne, {}, numRows, bits, 0),
-                     {numExperts, numRows, 1});
-  return param::add(matrix, param::mul(shift, scales));
-}
-
 // Matrix i [E, N, K * bits / 8] with scales at i + 1, [E, N] or [E, N, blocks].
 // -1 for rows or columns: whatever they are.
 FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
@@ -290,7 +272,8 @@ FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
   if (scales.getType().getNumElements() != shape[0] * shape[1] * blocks ||
       !isa<FloatType>(scales.getType().getElementType()))
     return n.invalid("has scales that do not fit the weights");
-  scales = param::reshape(scales, {shape[0], shape[1], blocks});
+  scales = widenedScales(param::reshape(scales, {shape[0], shape[1], blocks}),
+                         n.elementType(0));
   ParamAttr zero;
   if (n.has(zeroPoints)) {
     zero = n.asParam(n.value(zeroPoints));
@@ -299,19 +282,25 @@ FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
     int64_t rowBytes = llvm::divideCeil(shape[1] * bits, 8);
     if (!zero || !zero.getType().getElementType().isUnsignedInteger(8) ||
         (numBytes != shape[0] * shape[1] * zeroBytes &&
-         numBytes != shape[0] * rowBytes))
+         (blocks != 1 || numBytes != shape[0] * rowBytes)))
       return n.invalid("has zero points that do not fit the weights");
+    // Of whole rows they are packed along the rows.
     if (numBytes != shape[0] * shape[1] * zeroBytes)
-      return weight(
-          param::transpose(
-              shiftRows(param::dequantize(q, scales, {}, size, bits, block),
-                        zero, scales),
-              {0, 2, 1}),
-          i);
+      zero = param::unpack(param::reshape(zero, {shape[0], rowBytes}), shape[1],
+                           bits);
     zero = param::reshape(zero, {shape[0], shape[1], zeroBytes});
   }
   ParamAttr matrix = param::dequantize(q, scales, zero, size, bits, block);
   return weight(param::transpose(matrix, {0, 2, 1}), i);
+}
+
+// What the schema says holds; who compares with the CPU kernel should know.
+void QMoEBuilder::warnOfRouting() {
+  bool normalizes = n.intAttr("normalize_routing_weights", 0) != 0;
+  bool sparseMixer = n.intAttr("use_sparse_mixer", 0) != 0;
+  if (!mixScores && (sparseMixer || (!normalizes && n.intAttr("k", 1) > 1)))
+    n.warn("the weights of the chosen experts are not made to sum up to 1, as "
+           "attributes say; ONNX Runtime's CPU kernel does so nevertheless");
 }
 
 LogicalResult QMoEBuilder::readWeights() {
@@ -335,6 +324,7 @@ LogicalResult QMoEBuilder::readWeights() {
       return n.unsupported("input " + Twine(i) + " is not supported");
   if (n.has(14))
     mixScores = asRows(n, n.value(14));
+  warnOfRouting();
   if (!n.has(5) || !n.has(6) || !n.has(3))
     return n.invalid("lacks weights or scales");
   FailureOr<Value> fc1 = matrix(2, 11, -1, hidden);

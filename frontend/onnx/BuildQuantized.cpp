@@ -5,68 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialect/moe/ParamBuilder.h"
+#include "dialect/moe/ParamCodes.h"
 #include "frontend/onnx/Builders.h"
 
 using namespace mlir;
 using namespace moe::dialect;
 
 namespace moe::onnx_import {
-
-//===----------------------------------------------------------------------===//
-// DequantizeLinear
-//===----------------------------------------------------------------------===//
-
-/// Scale or zero point in the dimensions of x: one number, one along the axis,
-/// or one for each block along the axis.
-static Value spread(NodeContext &n, Value x, Value scale, int64_t axis,
-                    int64_t block) {
-  Dims dims = getDims(x), given = getDims(scale);
-  if (product(given) == DimExpr(1))
-    return n.reshape(scale, {});
-  if (block == 0) {
-    Dims aligned(dims.size(), DimExpr(1));
-    aligned[axis] = dims[axis];
-    return n.reshape(scale, aligned);
-  }
-  // [.., blocks, ..] is [.., blocks, 1, ..], stretched to [.., blocks, b, ..].
-  if (given.size() != dims.size() || given[axis] * DimExpr(block) != dims[axis])
-    return (void)n.unsupported("its blocks of " + Twine(block) +
-                               " do not divide size " + dims[axis].toString()),
-           n.placeholder();
-  Dims blocked = given;
-  blocked.insert(blocked.begin() + axis + 1, DimExpr(1));
-  Value stretched = n.reshape(scale, blocked);
-  blocked[axis + 1] = DimExpr(block);
-  return n.reshape(n.stretch(stretched, blocked), dims);
-}
-
-// (x - zero_point) * scale
-LogicalResult buildDequantizeLinear(NodeContext &n) {
-  int64_t block = n.intAttr("block_size", 0);
-  int64_t axis = n.intAttr("axis", 1);
-  int64_t output = n.intAttr("output_dtype", 0);
-  if (output != 0 && output != 1)
-    return n.unsupported("attribute 'output_dtype' = " + Twine(output) +
-                         " is not supported");
-  bool isPerTensor = product(n.dims(1)) == DimExpr(1);
-  if (!isPerTensor) {
-    FailureOr<int64_t> counted = n.axisIn(axis, n.rank(0));
-    if (failed(counted) || block < 0)
-      return n.invalid("has a negative block size or no such axis");
-    axis = *counted;
-  }
-  Type type = n.elementType(1);
-  Value x = n.value(0);
-  Value scale = spread(n, x, n.value(1), axis, block);
-  Value number = n.cast(x, type);
-  if (n.has(2)) {
-    Value zero = n.cast(spread(n, x, n.value(2), axis, block), type);
-    number = n.binary(BinaryKind::Sub, number, zero);
-  }
-  n.set(0, n.binary(BinaryKind::Mul, number, scale));
-  return success();
-}
 
 //===----------------------------------------------------------------------===//
 // Weights of blocks of few bits
@@ -84,8 +29,35 @@ static bool hasElements(ParamAttr param, int64_t count) {
   return param.getType().getNumElements() == count;
 }
 
+ParamAttr widenedScales(ParamAttr scales, Type type) {
+  unsigned bits = scales.getType().getElementTypeBitWidth();
+  return bits < type.getIntOrFloatBitWidth() ? param::cast(scales, type)
+                                             : scales;
+}
+
+// Zero points z [N, blocks] that are floats: (q - z) s = (q - d) s + (d - z) s,
+// d = 2^(bits - 1). The first term is `weight`, the second one repeats in each
+// block.
+static ParamAttr shiftBlocks(ParamAttr weight, ParamAttr zero, ParamAttr scales,
+                             int64_t bits, int64_t block) {
+  int64_t size = scales.getType().getDimSize(0);
+  int64_t blocks = scales.getType().getDimSize(1);
+  int64_t k = weight.getType().getDimSize(1);
+  Type type = scales.getType().getElementType();
+  ParamAttr middle = param::fill(
+      scales.getType(),
+      FloatAttr::get(type, static_cast<double>(int64_t(1) << (bits - 1))));
+  ParamAttr shift = param::mul(
+      param::add(middle, param::scale(param::cast(zero, type), -1)), scales);
+  shift = param::stretch(param::reshape(shift, {size, blocks, 1}),
+                         {size, blocks, block});
+  shift = param::slice(param::reshape(shift, {size, blocks * block}), {0, 0},
+                       {1, 1}, {size, k});
+  return param::add(weight, shift);
+}
+
 // B [N, ceil(K / block), block * bits / 8], scales [N, ceil(K / block)], zero
-// points packed likewise. The result is [K, N].
+// points packed likewise, or floats like the scales. The result is [K, N].
 static FailureOr<ParamAttr> nbitsWeight(NodeContext &n, int64_t k, int64_t size,
                                         int64_t bits, int64_t block) {
   FailureOr<ParamAttr> q = weightInput(n, 1, "input 'B'");
@@ -103,20 +75,25 @@ static FailureOr<ParamAttr> nbitsWeight(NodeContext &n, int64_t k, int64_t size,
   int64_t usedBytes = llvm::divideCeil(k * bits, 8);
   ParamAttr packed = param::slice(param::reshape(*q, {size, packedBytes}),
                                   {0, 0}, {1, 1}, {size, usedBytes});
-  ParamAttr zeroPoints;
+  ParamAttr scale =
+      param::reshape(widenedScales(*scales, n.elementType(0)), {size, blocks});
+  ParamAttr integers, floats;
   if (n.has(3)) {
     FailureOr<ParamAttr> zero = weightInput(n, 3, "input 'zero_points'");
     int64_t zeroBytes = llvm::divideCeil(blocks * bits, 8);
     if (failed(zero))
       return failure();
-    if (!zero->getType().getElementType().isUnsignedInteger(8) ||
-        !hasElements(*zero, size * zeroBytes))
-      return n.unsupported("input 'zero_points' is not of packed integers");
-    zeroPoints = param::reshape(*zero, {size, zeroBytes});
+    Type type = zero->getType().getElementType();
+    bool isFloat = isa<FloatType>(type);
+    if ((!isFloat && !type.isUnsignedInteger(8)) ||
+        !hasElements(*zero, size * (isFloat ? blocks : zeroBytes)))
+      return n.invalid("has zero points that do not fit K, N and block_size");
+    (isFloat ? floats : integers) =
+        param::reshape(*zero, {size, isFloat ? blocks : zeroBytes});
   }
-  ParamAttr weight =
-      param::dequantize(packed, param::reshape(*scales, {size, blocks}),
-                        zeroPoints, k, bits, block);
+  ParamAttr weight = param::dequantize(packed, scale, integers, k, bits, block);
+  if (floats)
+    weight = shiftBlocks(weight, floats, scale, bits, block);
   return param::transpose(weight, {1, 0});
 }
 
@@ -132,14 +109,16 @@ static LogicalResult checkBits(NodeContext &n, int64_t bits, int64_t block) {
 LogicalResult buildMatMulNBits(NodeContext &n) {
   int64_t k = n.requiredInt("K"), size = n.requiredInt("N");
   int64_t bits = n.intAttr("bits", 4), block = n.requiredInt("block_size");
-  // How ONNX Runtime may round; the weights are exact here.
-  n.ignoreAttr("accuracy_level");
+  // 4 asks for rows of 8 bits; what the others allow is no more than exact.
+  int64_t accuracy = n.intAttr("accuracy_level", 0);
   if (n.hasFailed() || failed(checkBits(n, bits, block)) ||
       failed(n.expectInt("weight_prepacked", 0, 0)))
     return failure();
   if (k < 1 || size < 1 || k > INT32_MAX || size > INT32_MAX)
     return n.invalid("attributes 'K' and 'N' are " + Twine(k) + " and " +
                      Twine(size));
+  if (accuracy < 0 || accuracy > 4)
+    return n.invalid("attribute 'accuracy_level' is " + Twine(accuracy));
   if (n.has(4))
     return n.unsupported("input 'g_idx' is not supported");
   FailureOr<ParamAttr> weight = nbitsWeight(n, k, size, bits, block);
@@ -147,7 +126,8 @@ LogicalResult buildMatMulNBits(NodeContext &n) {
     return failure();
   Value b = n.param(*weight, paramNameOf(n.value(1)));
   b = n.cast(b, n.elementType(0));
-  Value result = n.matmul(n.value(0), b);
+  Value result = n.matmul(n.value(0), b, Value(), /*transposeB=*/false,
+                          accuracy == 4 ? Arithmetic::Int8 : Arithmetic::Float);
   if (n.has(5))
     result = n.binary(BinaryKind::Add, result, n.value(5));
   n.set(0, result);

@@ -99,8 +99,10 @@ LogicalResult buildGemm(NodeContext &n);
 // BuildEinsum.cpp
 LogicalResult buildEinsum(NodeContext &n);
 
-// BuildQuantized.cpp
+// BuildDequantize.cpp
 LogicalResult buildDequantizeLinear(NodeContext &n);
+
+// BuildQuantized.cpp
 LogicalResult buildMatMulNBits(NodeContext &n);
 LogicalResult buildGatherBlockQuantized(NodeContext &n);
 
@@ -123,6 +125,9 @@ LogicalResult buildQMoE(NodeContext &n);
 // Shared by builders
 //===----------------------------------------------------------------------===//
 
+/// Scales of `dequantize` in the element type `type` where that is wider: the
+/// weight then has it without a cast, and codes times scales are exact.
+dialect::ParamAttr widenedScales(dialect::ParamAttr scales, mlir::Type type);
 /// [B, S, H * D] -> [B, H, S, D].
 mlir::Value splitHeads(NodeContext &n, mlir::Value x, int64_t numHeads);
 /// [B, H, S, D] -> [B, S, H * D].

@@ -7,7 +7,7 @@
 
 #include "frontend/onnx/Emitter.h"
 
-#include "dialect/moe/ParamBuilder.h"
+#include "dialect/moe/ParamCodes.h"
 #include "dialect/moe/Shapes.h"
 #include "runtime/support/CheckedMath.h"
 
@@ -287,18 +287,24 @@ Value Emitter::reduce(ReduceKind kind, Value x, ArrayRef<int64_t> axes,
   return create<ReduceOp>(kind, x, axes, keepDims);
 }
 
-Value Emitter::matmul(Value a, Value b, Value bias, bool transposeB) {
+Value Emitter::matmul(Value a, Value b, Value bias, bool transposeB,
+                      Arithmetic arithmetic) {
   Dims lhs = getDims(a), rhs = getDims(b);
   if (lhs.size() < 2 || rhs.size() < 2) {
     (void)invalid("a matrix product of dimensions " + toString(lhs) + " and " +
                   toString(rhs));
     return placeholder();
   }
-  DimExpr k = rhs[rhs.size() - (transposeB ? 1 : 2)];
+  int64_t axis = rhs.size() - (transposeB ? 1 : 2);
+  DimExpr k = rhs[axis];
   if (failed(unify(lhs.back(), k)) ||
       failed(broadcast(ArrayRef(lhs).drop_back(2), ArrayRef(rhs).drop_back(2))))
     return placeholder();
-  return create<MatmulOp>(a, b, bias, transposeB);
+  // Codes lie along the sums, where either way says the same.
+  if (ParamAttr weight = paramOf(b))
+    if (ParamAttr turned = param::codesAlong(weight, axis); turned != weight)
+      b = param(turned, paramNameOf(b));
+  return create<MatmulOp>(a, b, bias, transposeB, arithmetic);
 }
 
 Value Emitter::softmax(Value x, int64_t axis, bool isLog) {

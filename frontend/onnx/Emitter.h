@@ -102,8 +102,10 @@ public:
   mlir::Value reduce(dialect::ReduceKind kind, mlir::Value x,
                      llvm::ArrayRef<int64_t> axes, bool keepDims);
   /// K and the leading dimensions are unified; bias may be null.
-  mlir::Value matmul(mlir::Value a, mlir::Value b, mlir::Value bias = {},
-                     bool transposeB = false);
+  mlir::Value
+  matmul(mlir::Value a, mlir::Value b, mlir::Value bias = {},
+         bool transposeB = false,
+         dialect::Arithmetic arithmetic = dialect::Arithmetic::Float);
   mlir::Value softmax(mlir::Value x, int64_t axis, bool isLog = false);
   /// Over the dimensions from `axis` on; scale and bias may be null.
   mlir::Value norm(dialect::NormKind kind, mlir::Value x, mlir::Value scale,

@@ -156,6 +156,19 @@ static DenseElementsAttr denseOf(const TensorData &data,
       type, ArrayRef(data.bytes->data(), data.bytes->size()));
 }
 
+/// The expression of a weight; null if nothing can name its bytes.
+static ParamAttr leafOf(const TensorData &data, RankedTensorType type) {
+  if (isZeros(data))
+    return param::fill(
+        type, Builder(type.getContext()).getZeroAttr(type.getElementType()));
+  if (data.inFile())
+    return data.isVarint
+               ? param::varint(type, data.file, data.offset, data.length)
+               : param::file(type, data.file, data.offset);
+  return data.numBytes <= 1024 ? param::inlined(denseOf(data, type))
+                               : ParamAttr();
+}
+
 ImportValue *GraphImporter::importTensor(const onnx::TensorProto &tensor,
                                          const std::string &what,
                                          Location loc) {
@@ -177,37 +190,41 @@ ImportValue *GraphImporter::importTensor(const onnx::TensorProto &tensor,
   };
   if (!data.isOk())
     return poison(data.status().code(), data.status().message());
-  std::optional<DType> dtype = elementDType(data->dataType);
-  if (!dtype)
-    return poison(StatusCode::Unsupported, "has elements of type " +
-                                               elementTypeName(data->dataType) +
-                                               ", which is not supported here");
   if (data->dims.size() > kMaxRank)
     return poison(StatusCode::BadModel, "has rank " +
                                             std::to_string(data->dims.size()) +
                                             ", expected at most 8");
+  value.paramName = builder.getStringAttr(tensor.name());
+  bool isPacked = isPackedInteger(data->dataType);
+  std::optional<DType> dtype =
+      isPacked ? std::optional(DType::U8) : elementDType(data->dataType);
+  if (!dtype)
+    return poison(StatusCode::Unsupported, "has elements of type " +
+                                               elementTypeName(data->dataType) +
+                                               ", which is not supported here");
   Type elementType = fromDType(state.context, *dtype);
   value.type = RankedTensorType::get(data->dims, elementType);
-  if (isConstantLeaf(*data, elementType)) {
+  if (isPacked)
+    value.type = RankedTensorType::get({static_cast<int64_t>(data->numBytes)},
+                                       elementType);
+  if (!isPacked && isConstantLeaf(*data, elementType)) {
     value.leaf = denseOf(*data, value.type);
     return &value;
   }
-  if (isZeros(*data)) {
-    value.leaf = param::fill(value.type, builder.getZeroAttr(elementType));
-  } else if (data->inFile()) {
-    value.leaf =
-        data->isVarint
-            ? param::varint(value.type, data->file, data->offset, data->length)
-            : param::file(value.type, data->file, data->offset);
-  } else if (data->numBytes <= 1024) {
-    value.leaf = param::inlined(denseOf(*data, value.type));
-  } else {
+  ParamAttr leaf = leafOf(*data, value.type);
+  if (!leaf)
     return poison(StatusCode::Unsupported,
                   "has more than 1 KiB in a form that is not read in place; "
                   "use raw_data or external data");
-  }
-  value.paramName = builder.getStringAttr(tensor.name());
-  return &value;
+  value.leaf = leaf;
+  if (!isPacked)
+    return &value;
+  value.packed = PackedTensor{llvm::to_vector(data->dims),
+                              elementBits(data->dataType),
+                              isSignedPackedInteger(data->dataType), leaf};
+  return poison(StatusCode::Unsupported, "has elements of type " +
+                                             elementTypeName(data->dataType) +
+                                             ", which is not supported here");
 }
 
 LogicalResult GraphImporter::importInitializers(const onnx::GraphProto &graph,
@@ -290,7 +307,10 @@ LogicalResult GraphImporter::importNode(const onnx::NodeProto &node, int index,
   bool anyPoisoned = false;
   for (const std::string &input : node.input()) {
     ImportValue *value = input.empty() ? nullptr : scope.find(input);
-    anyPoisoned |= isPoisoned(value);
+    bool readsCodes = value && value->packed &&
+                      normalDomain(node.domain()).empty() &&
+                      node.op_type() == "DequantizeLinear";
+    anyPoisoned |= !readsCodes && isPoisoned(value);
     inputs.push_back(value);
   }
   while (!inputs.empty() && !inputs.back())

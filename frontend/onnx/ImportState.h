@@ -25,6 +25,7 @@
 #ifndef MOE_FRONTEND_ONNX_IMPORTSTATE_H
 #define MOE_FRONTEND_ONNX_IMPORTSTATE_H
 
+#include "dialect/moe/MoeAttrs.h"
 #include "dialect/moe/MoeTypes.h"
 #include "frontend/onnx/InputSymbols.h"
 #include "frontend/onnx/ModelFile.h"
@@ -61,6 +62,16 @@ struct SizeElement {
 };
 using SizeElements = llvm::SmallVector<SizeElement>;
 
+/// A tensor of integers of 2 or 4 bits: only its codes can be used.
+struct PackedTensor {
+  llvm::SmallVector<int64_t> dims;
+  unsigned bits = 4;
+  bool isSigned = false;
+  /// All elements in row-major order as ui8 of rank 1, from the low bits of
+  /// each byte on.
+  dialect::ParamAttr bytes;
+};
+
 /// What an ONNX name stands for.
 struct ImportValue {
   explicit ImportValue(mlir::Location loc) : loc(loc) {}
@@ -72,6 +83,8 @@ struct ImportValue {
   mlir::Attribute leaf;
   mlir::StringAttr paramName;
   std::optional<SizeElements> elements;
+  /// For what reads codes; for all else the value is poisoned.
+  std::optional<PackedTensor> packed;
   mlir::Location loc;
   /// The node that makes it, or the tensor, is not supported.
   bool isPoisoned = false;
