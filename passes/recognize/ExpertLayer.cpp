@@ -9,7 +9,7 @@
 
 #include "dialect/moe/MoeBuild.h"
 #include "dialect/moe/MoeDialect.h"
-#include "dialect/moe/ParamBuilder.h"
+#include "dialect/moe/ParamCodes.h"
 #include "dialect/moe/SizeBounds.h"
 #include "passes/recognize/Match.h"
 
@@ -103,8 +103,13 @@ private:
 
   static ParamAttr join(ArrayRef<WeightRef> weights, bool isBias) {
     SmallVector<ParamAttr> values;
-    for (const WeightRef &weight : weights)
-      values.push_back(canonicalWeight(weight, isBias));
+    for (const WeightRef &weight : weights) {
+      ParamAttr value = canonicalWeight(weight, isBias);
+      // Codes lie along the sums, where either way says the same.
+      if (!isBias)
+        value = param::codesAlong(value, value.getType().getRank() - 2);
+      values.push_back(value);
+    }
     return values.size() == 1 ? values.front() : param::stack(values);
   }
 
@@ -199,6 +204,19 @@ static void remarkLayer(Location loc, const ExpertLayer &layer, int64_t k) {
              .str();
 }
 
+/// How all products read their rows; in float if they differ.
+static ArithmeticAttr arithmeticOf(MLIRContext *context,
+                                   ArrayRef<FfnMatch> ffns) {
+  bool isInt8 = llvm::all_of(ffns, [](const FfnMatch &ffn) {
+    return llvm::all_of(ffn.ops, [](Operation *op) {
+      auto product = dyn_cast<MatmulOp>(op);
+      return !product || product.getArithmetic() == Arithmetic::Int8;
+    });
+  });
+  return ArithmeticAttr::get(context,
+                             isInt8 ? Arithmetic::Int8 : Arithmetic::Float);
+}
+
 FailureOr<Value> buildExpertLayer(OpBuilder &builder, Location loc,
                                   const ExpertLayer &layer) {
   // What the dialect cannot express stays as written; that is no error.
@@ -237,8 +255,7 @@ FailureOr<Value> buildExpertLayer(OpBuilder &builder, Location loc,
       GatingAttr::get(builder.getContext(), ffn.gating),
       builder.getF32FloatAttr(form.alpha), builder.getF32FloatAttr(form.beta),
       builder.getF32FloatAttr(form.limit),
-      ArithmeticAttr::get(builder.getContext(), Arithmetic::Float),
-      PlacementAttr());
+      arithmeticOf(builder.getContext(), layer.ffns), PlacementAttr());
   if (failed(outputs))
     return failure();
   auto combined = createChecked<CombineOp>(
@@ -262,7 +279,7 @@ FailureOr<Value> buildFfn(OpBuilder &builder, Location loc,
       GatingAttr::get(builder.getContext(), operands.gating),
       builder.getF32FloatAttr(ffn.alpha), builder.getF32FloatAttr(ffn.beta),
       builder.getF32FloatAttr(ffn.limit),
-      ArithmeticAttr::get(builder.getContext(), Arithmetic::Float));
+      arithmeticOf(builder.getContext(), {ffn}));
   if (failed(op))
     return failure();
   return op->getResult();
