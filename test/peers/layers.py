@@ -13,6 +13,8 @@ import subprocess
 
 import numpy as np
 
+# As `moe-run bench` calls them, and as the peers do.
+ACTIVATIONS = {"silu": "silu", "relu": "relu", "gelu_tanh": "gelu"}
 TOOL = "moe-run bench --layer"
 CACHES_TO_CYCLE = 8  # the weights of all calls are larger than so many caches
 
@@ -36,8 +38,8 @@ class Layer:
             key, _, value = part.partition("=")
             if part == "gated":
                 gated = True
-            elif key == "act" and value in ("silu", "gelu", "relu"):
-                activation = value
+            elif key == "act" and value in ACTIVATIONS:
+                activation = ACTIVATIONS[value]
             elif key in "EkHI" and len(key) == 1 and value.isdigit():
                 numbers[key] = int(value)
             else:

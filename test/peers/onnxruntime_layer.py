@@ -14,22 +14,19 @@ f32 or f16 values; QMoE with f32 values and
   int8        whole rows, which is the only form with activations of f32
   int8+int8   blocks of 32, which always rounds activations
 
-while moe-run has blocks of 32 in all of them. With --load, how long until a
-model of 1.2 GB of f32 weights can run: the creation of a session against the
-whole of a moe-run process that loads the plan and runs it once. Not part of the
-tests. Needs pip's onnxruntime, onnx and numpy, and moe-opt for --load.
+while moe-run has blocks of 32 in all of them. Not part of the tests. Needs
+pip's onnxruntime, onnx and numpy.
 
 examples:
   onnxruntime_layer.py --bin build/bin
   onnxruntime_layer.py --cells 'f32:1,512;int4:1;int8:1' --rounds 5
-  onnxruntime_layer.py --layer E=32,k=1,H=1024,I=4096,act=gelu --cells f32:1,64
-  onnxruntime_layer.py --load --layer E=64,k=8,H=2048,I=768,act=silu,gated
+  onnxruntime_layer.py --layer E=32,k=1,H=1024,I=4096,act=gelu_tanh \\
+    --cells f32:1,64
 """
 import argparse
 import itertools
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -72,10 +69,11 @@ class LayerModel:
                               activation_alpha=1.0, activation_beta=0.0)
         if self.bits <= 8:
             attributes.update(
-                expert_weight_bits=self.bits, weights_prepacked=0,
-                accuracy_level=4 if activations == "int8" else 0)
+                expert_weight_bits=self.bits, weights_prepacked=0)
             if not self.is_rowwise:
                 attributes["block_size"] = BLOCK
+            if activations == "int8":
+                attributes["accuracy_level"] = 4
         self.w.add_input("x", kind, ["tokens", layer.hidden])
         self.w.add_input("logits", kind, ["tokens", layer.experts])
         size = layer.inner * (2 if layer.gated else 1)
@@ -219,61 +217,11 @@ def compare_layers(options, scratch):
             layers.compare(options, cell, lambda: peer.time(options.seconds))
 
 
-#===-- Loading ------------------------------------------------------------===#
-
-def time_process(command):
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
-    return 1e3 * (time.perf_counter() - begin)
-
-
-def time_session(path, threads, feeds):
-    """Milliseconds until a session exists, and until it has run once."""
-    begin = time.perf_counter()
-    session = open_session(path, threads)
-    created = time.perf_counter()
-    session.run(None, feeds)
-    return 1e3 * (created - begin), 1e3 * (time.perf_counter() - begin)
-
-
-def compare_loading(options, scratch):
-    """Both files are in the page cache, as they are after they were written."""
-    model = LayerModel(os.path.join(scratch, "load"), options.layer, "f32",
-                       "float", 0)
-    plan = os.path.join(scratch, "layer.moeplan")
-    subprocess.run([f"{options.bin}/moe-opt", model.path, "-o", plan],
-                   check=True, timeout=600)
-    layer, rng = options.layer, np.random.default_rng(0)
-    feeds = {"x": rng.standard_normal((1, layer.hidden), np.float32),
-             "logits": rng.standard_normal((1, layer.experts), np.float32)}
-    inputs = os.path.join(scratch, "inputs.npz")
-    np.savez(inputs, **feeds)
-    times = {"session created": [], "session created and run": []}
-    ways = ("lazy", "full")
-    for _ in range(options.rounds):
-        for name, value in zip(list(times), time_session(
-                model.path, options.threads, feeds)):
-            times[name].append(value)
-        for way in ways:
-            name = f"moe-run --verify={way}, whole process"
-            times.setdefault(name, []).append(time_process(
-                [f"{options.bin}/moe-run", "run", plan, "--inputs", inputs,
-                 f"--verify={way}", f"--threads={options.threads}"]))
-    medians = {name: statistics.median(times[name]) for name in times}
-    base = medians["session created"]
-    print(f"loading {model.num_bytes / 1e9:.2f} GB of f32 weights\n\n"
-          "| | ms | of a session's creation |\n|---|---|---|")
-    for name, value in medians.items():
-        print(f"| {name} | {value:.1f} | {value / base:.3f} |")
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     layers.add_arguments(parser, CELLS)
-    parser.add_argument("--load", action="store_true",
-                        help="measure loading instead of calls")
     parser.add_argument("--scratch", metavar="FOLDER",
                         help="for models, some GB (default: that of the "
                              "system)")
@@ -287,10 +235,7 @@ def main():
           f"of {options.rounds} rounds, {options.layer.text}, "
           f"{options.routing} routing\n")
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
-        if options.load:
-            compare_loading(options, scratch)
-        else:
-            compare_layers(options, scratch)
+        compare_layers(options, scratch)
 
 
 if __name__ == "__main__":
