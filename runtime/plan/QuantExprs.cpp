@@ -82,7 +82,12 @@ std::optional<QuantExpr> QuantExprs::dequantize(const ParamExprT &expr) const {
   quant.bits = static_cast<int>(expr.ints[0]);
   quant.axis = static_cast<int>(expr.dims.size()) - 1;
   quant.block = normalBlock(expr.ints[1], expr.dims.back());
-  auto scales = DType(at(expr.operands[1]).dtype);
+  // Scales that were f16 are the same numbers in f32.
+  const ParamExprT &given = at(expr.operands[1]);
+  auto scales = DType(given.dtype);
+  if (given.kind == plan::ParamExprKind_Cast && scales == DType::F32 &&
+      DType(at(given.operands[0]).dtype) == DType::F16)
+    scales = DType::F16;
   if (scales == DType::F64)
     return std::nullopt;
   quant.scales = scales == DType::F16 ? DType::F16 : DType::F32;

@@ -351,3 +351,29 @@ TEST_F(ExprCodes, QuantizeIsTheRuleInAllWindows) {
                              starts[2] + n]);
   }
 }
+
+TEST_F(ExprCodes, OfTurnedBytes) {
+  // Bytes [K, N] under a transpose, moved by 8: the low bits count.
+  uint32_t eight = make(plan::ParamExprKind_Fill, {1, 1}, {}, {}, DType::U8);
+  tables.param_exprs[eight]->i = 8;
+  uint32_t bytes = make(plan::ParamExprKind_Add, {80, 20},
+                        {file({80, 20}, DType::U8), eight}, {}, DType::U8);
+  uint32_t turned =
+      make(plan::ParamExprKind_Transpose, {20, 80}, {bytes}, {1, 0}, DType::U8);
+  uint32_t scales = file({20, 3}, DType::F32);
+  uint32_t zeros = file({20, 3}, DType::U8);
+  check(transpose(make(plan::ParamExprKind_Dequantize, {20, 80},
+                       {turned, scales, zeros}, {4, 32}),
+                  {1, 0}),
+        "panel16.q4x32.f32.z");
+}
+
+TEST_F(ExprCodes, OfScalesThatWereF16) {
+  uint32_t scales = make(plan::ParamExprKind_Cast, {20, 2},
+                         {file({20, 2}, DType::F16)}, {}, DType::F32);
+  uint32_t codes = file({20, 32}, DType::U8);
+  check(transpose(make(plan::ParamExprKind_Dequantize, {20, 64},
+                       {codes, scales}, {4, 32}),
+                  {1, 0}),
+        "panel16.q4x32");
+}
