@@ -131,11 +131,11 @@ FailureOr<Results> evaluate(TopKOp op, const Frame &frame) {
 // Products
 //===----------------------------------------------------------------------===//
 
-bool multipliesCodes(Value weight, bool isTransposed, const Frame &frame) {
+int64_t int8BlockOf(Value weight, bool isTransposed, const Frame &frame) {
   auto shard = weight.getDefiningOp<ShardOp>();
   auto source = (shard ? shard.getX() : weight).getDefiningOp<ParamOp>();
   if (!source)
-    return false;
+    return 0;
   ParamAttr value = source.getValue();
   int64_t rank = value.getType().getRank(), axis = rank - 2;
   if (isTransposed) {
@@ -145,20 +145,22 @@ bool multipliesCodes(Value weight, bool isTransposed, const Frame &frame) {
   }
   std::optional<QuantFormat> format = codeFormat(value);
   if (!format || format->block % 32 != 0)
-    return false;
+    return 0;
   if (!shard || int64_t(shard.getAxis()) != (isTransposed ? rank - 1 : axis))
-    return true;
+    return format->block;
   int64_t depth = value.getType().getDimSize(axis);
   FailureOr<Part> part = frame.partOf(shard.getPart(), depth);
-  return succeeded(part) && part->range.begin % format->block == 0 &&
-         (part->range.end % format->block == 0 || part->range.end == depth);
+  bool holdsWhole =
+      succeeded(part) && part->range.begin % format->block == 0 &&
+      (part->range.end % format->block == 0 || part->range.end == depth);
+  return holdsWhole ? format->block : 0;
 }
 
 /// Rows as a product reads them.
 static HostTensor rowsRead(MatmulOp op, const Frame &frame) {
   HostTensor rows = frame.get(op.getLhs());
   bool isRounded = op.getArithmetic() == Arithmetic::Int8 &&
-                   multipliesCodes(op.getRhs(), op.getTransposeRhs(), frame);
+                   int8BlockOf(op.getRhs(), op.getTransposeRhs(), frame) != 0;
   int64_t width = rows.shape.back();
   SmallVector<double> row(width);
   for (int64_t begin = 0; isRounded && begin < rows.size(); begin += width) {

@@ -172,16 +172,17 @@ namespace {
 /// An FFN with the weights of one expert; absent weights are null.
 struct Ffn {
   const HostTensor *w1, *b1, *w2, *b2, *w3, *b3;
-  Activation activation;
   Gating gating;
-  double alpha, beta, limit;
+  HostActivation activation;
   /// Of expert e, for weights with a leading expert dimension; else 0.
   int64_t expert = 0;
   /// A slice computes with a part of the inner dimension and gives a partial
   /// sum; the first one adds b2.
   int64_t slice = 0, numSlices = 1;
-  /// Whether rows are rounded to 8 bits before they meet w1, w3 and w2.
-  bool roundsForW1 = false, roundsForW3 = false, roundsForW2 = false;
+  /// Whether rows are rounded to 8 bits before they meet w1 and w3, and hidden
+  /// values before w2 if the slice has whole blocks of that; 0: not.
+  bool roundsForW1 = false, roundsForW3 = false;
+  int64_t blockOfW2 = 0;
 
   int64_t innerSize() const { return w2->shape.end()[-2]; }
   int64_t outputSize() const { return w2->shape.back(); }
@@ -191,7 +192,6 @@ struct Ffn {
   /// bias.
   double product(ArrayRef<double> x, const HostTensor &w, const HostTensor *b,
                  int64_t n, int64_t begin = 0) const;
-  double activate(double gate) const;
   SmallVector<double> run(ArrayRef<double> row) const;
 };
 } // namespace
@@ -214,35 +214,6 @@ double Ffn::product(ArrayRef<double> x, const HostTensor &w,
   return b ? sum + b->elements[expert * columns + n].f : sum;
 }
 
-double Ffn::activate(double gate) const {
-  auto unary = [&](UnaryKind kind) {
-    return evaluateUnary(kind, scalarOf(gate), DType::F64).f;
-  };
-  switch (activation) {
-  case Activation::Identity:
-    return gate;
-  case Activation::Relu:
-    return unary(UnaryKind::Relu);
-  case Activation::Relu2:
-    return std::pow(unary(UnaryKind::Relu), 2.0);
-  case Activation::GeluErf:
-    return unary(UnaryKind::GeluErf);
-  case Activation::GeluTanh:
-    return unary(UnaryKind::GeluTanh);
-  case Activation::Silu:
-    return unary(UnaryKind::Silu);
-  case Activation::Sigmoid:
-    return unary(UnaryKind::Sigmoid);
-  case Activation::Tanh:
-    return unary(UnaryKind::Tanh);
-  case Activation::Swiglu: {
-    double clamped = std::fmin(gate, limit);
-    return clamped / (1.0 + std::exp(-alpha * clamped));
-  }
-  }
-  llvm_unreachable("all activations are listed");
-}
-
 /// A row, rounded to 8 bits if so wanted.
 static SmallVector<double> rounded(ArrayRef<double> row, bool rounds) {
   SmallVector<double> result(row);
@@ -259,22 +230,17 @@ SmallVector<double> Ffn::run(ArrayRef<double> row) const {
   SmallVector<double> xOfW3 = rounded(row, roundsForW3);
   for (int64_t i = range.begin; i < range.end; ++i) {
     bool interleaves = gating == Gating::Interleaved;
-    double value = activate(product(x, *w1, b1, interleaves ? 2 * i : i));
-    if (gating != Gating::None) {
-      double linear =
-          gating == Gating::Split
-              ? product(xOfW3, *w3, b3, i)
-              : product(x, *w1, b1, interleaves ? 2 * i + 1 : size + i);
-      if (activation == Activation::Swiglu)
-        linear = std::clamp(linear, -limit, limit) + beta;
-      value *= linear;
-    }
-    inner.push_back(value);
+    double gate = product(x, *w1, b1, interleaves ? 2 * i : i);
+    std::optional<double> linear;
+    if (gating == Gating::Split)
+      linear = product(xOfW3, *w3, b3, i);
+    else if (gating != Gating::None)
+      linear = product(x, *w1, b1, interleaves ? 2 * i + 1 : size + i);
+    inner.push_back(evaluateActivation(activation, gate, linear));
   }
-  constexpr int64_t kBlock = 32;
-  bool isWhole = range.begin % kBlock == 0 &&
-                 (range.end % kBlock == 0 || range.end == size);
-  inner = rounded(inner, roundsForW2 && isWhole);
+  bool isWhole = blockOfW2 != 0 && range.begin % blockOfW2 == 0 &&
+                 (range.end % blockOfW2 == 0 || range.end == size);
+  inner = rounded(inner, isWhole);
   SmallVector<double> result;
   for (int64_t n = 0; n < outputSize(); ++n)
     result.push_back(
@@ -289,18 +255,16 @@ template <typename OpTy> static Ffn ffnOf(OpTy op, const Frame &frame) {
           frame.find(op.getB2()),
           frame.find(op.getW3()),
           frame.find(op.getB3()),
-          op.getActivation(),
           op.getGating(),
-          op.getAlpha().convertToDouble(),
-          op.getBeta().convertToDouble(),
-          op.getLimit().convertToDouble()};
+          {op.getActivation(), op.getAlpha().convertToDouble(),
+           op.getBeta().convertToDouble(), op.getLimit().convertToDouble()}};
   if (op.getArithmetic() == Arithmetic::Int8) {
-    auto rounds = [&](Value weight) {
-      return weight && multipliesCodes(weight, /*isTransposed=*/false, frame);
+    auto blockOf = [&](Value weight) {
+      return weight ? int8BlockOf(weight, /*isTransposed=*/false, frame) : 0;
     };
-    ffn.roundsForW1 = rounds(op.getW1());
-    ffn.roundsForW3 = rounds(op.getW3());
-    ffn.roundsForW2 = rounds(op.getW2());
+    ffn.roundsForW1 = blockOf(op.getW1()) != 0;
+    ffn.roundsForW3 = blockOf(op.getW3()) != 0;
+    ffn.blockOfW2 = blockOf(op.getW2());
   }
   return ffn;
 }

@@ -62,10 +62,10 @@ struct Frame {
 DType dtypeOf(mlir::Value value);
 /// Rounds floats to f16 or bf16, where that is the type.
 void roundElements(HostTensor &tensor);
-/// Whether arithmetic int8 rounds the rows that `weight` [.., K, N], transposed
-/// [.., N, K], is multiplied with: it has codes, and blocks of 32 n rows of
-/// which the rank holds whole ones.
-bool multipliesCodes(mlir::Value weight, bool isTransposed, const Frame &frame);
+/// The block of a weight [.., K, N], transposed [.., N, K], for which
+/// arithmetic int8 rounds rows: it has codes in blocks of 32 n rows, of which
+/// the rank holds whole ones. Else 0.
+int64_t int8BlockOf(mlir::Value weight, bool isTransposed, const Frame &frame);
 /// Entries [begin, end) along `axis`.
 HostTensor takeRange(const HostTensor &x, int64_t axis, Range range);
 

@@ -79,6 +79,15 @@ std::optional<Scalar> evaluateBinary(BinaryKind kind, Scalar a, DType aType,
                                      Scalar b, DType bType);
 bool evaluateCompare(CompareKind kind, Scalar a, Scalar b, DType dtype);
 
+/// The activation of moe.ffn and moe.experts.
+struct HostActivation {
+  Activation kind = Activation::Identity;
+  double alpha = 1, beta = 0, limit = 0;
+};
+/// act(gate), times the linear part if the FFN is gated.
+double evaluateActivation(const HostActivation &act, double gate,
+                          std::optional<double> linear);
+
 HostTensor hostCast(const HostTensor &x, DType to);
 HostTensor hostUnary(UnaryKind kind, const HostTensor &x);
 std::optional<HostTensor> hostBinary(BinaryKind kind, const HostTensor &a,
