@@ -21,6 +21,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Passes.h"
+#include "passes/lower/LayerInfo.h"
 #include "passes/quantize/WeightReaders.h"
 
 #include "dialect/moe/MoeTypes.h"
@@ -30,6 +31,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Remarks.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
@@ -114,9 +116,15 @@ ParamAttr LowerWeights::rounded(ParamAttr weight) const {
 /// Why a weight keeps its numbers; nothing if it does not.
 std::optional<std::string>
 LowerWeights::reasonToStay(Operation *op, const ReadWeight &weight) {
+  llvm::SetVector<StringAttr> names;
+  collectNodeNames(op->getLoc(), names);
+  names.insert(
+      StringAttr::get(op->getContext(), weight.param().getName().value_or("")));
   for (Keep &each : keeps) {
-    StringRef name = weight.param().getName().value_or("");
-    if (each.pattern.match(name) || each.pattern.match(nodeNameOf(op))) {
+    bool matches = llvm::any_of(names, [&](StringAttr name) {
+      return each.pattern.match(name.getValue());
+    });
+    if (matches) {
       each.isUsed = true;
       return "'" + each.text + "' keeps it";
     }

@@ -51,6 +51,11 @@ private:
   Status import();
   Status runPasses(StringRef name, function_ref<void(OpPassManager &)> build,
                    StatusCode onFailure);
+  Status lowerWeights();
+  std::string modelFolder() const {
+    StringRef folder = llvm::sys::path::parent_path(options.input);
+    return folder.empty() ? "." : folder.str();
+  }
   Status writePlan();
   Status writeReport();
   Status writeText();
@@ -62,6 +67,7 @@ private:
   DiagnosticPrinter diagnostics;
   OwningOpRef<ModuleOp> module;
   solver::MeshSolution weighed;
+  std::vector<pass::ProductRow> products;
 };
 } // namespace
 
@@ -103,12 +109,32 @@ Status Compilation::runPasses(StringRef name,
                [&] { return guard.runPipeline(name, pm, *module, onFailure); });
 }
 
+Status Compilation::lowerWeights() {
+  pass::WeightsOptions weights;
+  weights.dtype = options.dtype;
+  weights.block = options.quantBlock;
+  weights.hasZeroPoints = options.quantZeroPoints;
+  weights.keep = options.keepF32;
+  weights.activations = options.activations;
+  MOE_RETURN_IF_ERROR(runPasses(
+      "the lowering of weights",
+      [&](OpPassManager &pm) { pass::buildWeightsPipeline(pm, weights); },
+      StatusCode::Usage));
+  if (options.report != Report::Text && options.report != Report::Json)
+    return Status::ok();
+  return stage("the measurement of weights", [&]() -> Status {
+    pass::WeightReportOptions report;
+    report.modelFolder = modelFolder();
+    report.measures = options.weights != Weights::Synthetic;
+    MOE_ASSIGN_OR_RETURN(products, pass::reportWeights(*module, report));
+    return Status::ok();
+  });
+}
+
 Status Compilation::writePlan() {
   pass::EmitOptions emit;
   emit.outputPath = options.output;
-  emit.modelFolder = llvm::sys::path::parent_path(options.input).str();
-  if (emit.modelFolder.empty())
-    emit.modelFolder = std::string(".");
+  emit.modelFolder = modelFolder();
   emit.modelName = llvm::sys::path::filename(options.input).str();
   emit.seed = options.seed;
   switch (options.weights) {
@@ -139,7 +165,7 @@ Status Compilation::writeReport() {
   MOE_ASSIGN_OR_RETURN(plan::ProgramT program, pass::exportProgram(*module));
   program.model = llvm::sys::path::filename(options.input).str();
   MOE_ASSIGN_OR_RETURN(PlanReport report,
-                       makeReport(program, weighed, options));
+                       makeReport(program, weighed, products, options));
   llvm::outs() << (options.report == Report::Json   ? reportJson(report)
                    : options.report == Report::Text ? reportText(report)
                                                     : simulationText(report));
@@ -171,16 +197,7 @@ Status Compilation::run() {
           pm.addPass(createCrashPass());
       },
       StatusCode::Unsupported));
-  pass::WeightsOptions weights;
-  weights.dtype = options.dtype;
-  weights.block = options.quantBlock;
-  weights.hasZeroPoints = options.quantZeroPoints;
-  weights.keep = options.keepF32;
-  weights.activations = options.activations;
-  MOE_RETURN_IF_ERROR(runPasses(
-      "the lowering of weights",
-      [&](OpPassManager &pm) { pass::buildWeightsPipeline(pm, weights); },
-      StatusCode::Usage));
+  MOE_RETURN_IF_ERROR(lowerWeights());
   if (options.emit == Emit::Moe)
     return writeText();
   pass::DistributeOptions distribute;

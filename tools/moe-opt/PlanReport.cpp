@@ -12,6 +12,7 @@
 #include "runtime/plan/Plan_generated.h"
 #include "tools/common/CommandLine.h"
 #include "tools/common/Table.h"
+#include "tools/moe-opt/WeightsText.h"
 
 #include <algorithm>
 #include <array>
@@ -29,10 +30,10 @@ using tools::Table;
 static constexpr size_t kShownRanks = 16;
 static constexpr size_t kNodeWidth = 44;
 
-StatusOr<PlanReport> tool::makeReport(const plan::ProgramT &program,
-                                      const solver::MeshSolution &weighed,
-                                      const Options &options) {
-  PlanReport report{program, weighed, {}};
+StatusOr<PlanReport> tool::makeReport(
+    const plan::ProgramT &program, const solver::MeshSolution &weighed,
+    const std::vector<pass::ProductRow> &products, const Options &options) {
+  PlanReport report{program, weighed, products, {}};
   Cluster cluster = defaultCluster();
   if (!options.cluster.empty()) {
     MOE_ASSIGN_OR_RETURN(cluster, readCluster(options.cluster));
@@ -238,7 +239,7 @@ static std::string stepsText(const PlanReport &report, const Simulation &run) {
 std::string tool::reportText(const PlanReport &report) {
   std::string text = report.program.model + " on " +
                      std::to_string(report.program.num_ranks) + " ranks\n" +
-                     meshesText(report.weighed);
+                     meshesText(report.weighed) + weightsText(report.products);
   for (const Simulation &run : report.runs)
     text += runTitle(run) + ranksText(run) + layersText(report, run) +
             stepsText(report, run);
@@ -320,6 +321,7 @@ std::string tool::reportJson(const PlanReport &report) {
                        {"num_ranks", report.program.num_ranks},
                        {"mesh", meshJson(report.weighed.chosen)},
                        {"others", std::move(others)},
+                       {"products", weightsJson(report.products)},
                        {"runs", std::move(runs)}};
   return jsonText(json) + "\n";
 }
