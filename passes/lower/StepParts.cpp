@@ -55,6 +55,10 @@ template <typename EnumAttrT> static StringAttr keyword(EnumAttrT attr) {
 static bool isSaidElsewhere(Operation *op, NamedAttribute attr) {
   if (isa<PlacementAttr, CommGroupAttr>(attr.getValue()))
     return true;
+  // Kernels compute in floats unless they are told otherwise.
+  auto arithmetic = dyn_cast<ArithmeticAttr>(attr.getValue());
+  if (arithmetic && arithmetic.getValue() == Arithmetic::Float)
+    return true;
   return attr.getName() == "operandSegmentSizes" ||
          (isa<CacheAppendOp>(op) && attr.getName() == "state");
 }

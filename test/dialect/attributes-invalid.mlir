@@ -112,6 +112,42 @@
 
 // -----
 
+#w = #moe.param<fill = 1.0 : f32 : tensor<64x8xf32>>
+// expected-error @+1 {{'quantize' needs one operand; bits, block and 1 for zero points or 0}}
+#a = #moe.param<quantize [4, 32] (#w) : tensor<64x8xf32>>
+
+// -----
+
+#w = #moe.param<fill = 1.0 : f32 : tensor<64x8xf32>>
+// expected-error @+1 {{'quantize' has 4 bits in blocks of 24, expected 4 or 8 in blocks of 0, 16 or a multiple of 32}}
+#a = #moe.param<quantize [4, 24, 0] (#w) : tensor<64x8xf32>>
+
+// -----
+
+#w = #moe.param<fill = 1.0 : f32 : tensor<64x8xf32>>
+// expected-error @+1 {{'quantize' has 2 bits in blocks of 32}}
+#a = #moe.param<quantize [2, 32, 0] (#w) : tensor<64x8xf32>>
+
+// -----
+
+#w = #moe.param<fill = 1.0 : f32 : tensor<64x8xf32>>
+// expected-error @+1 {{'quantize' says 2 for zero points, expected 0 or 1}}
+#a = #moe.param<quantize [4, 32, 2] (#w) : tensor<64x8xf32>>
+
+// -----
+
+#w = #moe.param<fill = 1.0 : f32 : tensor<64xf32>>
+// expected-error @+1 {{'quantize' rounds matrices of f32, f16 or bf16}}
+#a = #moe.param<quantize [4, 32, 0] (#w) : tensor<64xf32>>
+
+// -----
+
+#w = #moe.param<fill = 1.0 : f32 : tensor<64x8xf32>>
+// expected-error @+1 {{'quantize' has the type of its operand}}
+#a = #moe.param<quantize [4, 32, 0] (#w) : tensor<64x8xf16>>
+
+// -----
+
 // expected-error @+1 {{expected a #moe.param}}
 #a = #moe.param<stack (1 : i64) : tensor<1x4xf32>>
 

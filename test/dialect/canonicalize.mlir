@@ -133,3 +133,33 @@ func.func @concat_with_nothing(%x: tensor<4xf32>, %none: tensor<0xf32>)
     : (tensor<0xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// Rounding commutes with what leaves its blocks along K whole.
+
+// CHECK-LABEL: @rounded
+// CHECK: moe.param "w" <quantize [4, 32, 0] (#moe.param<file "m" [256, 256] : tensor<32x2xf32>>)
+// CHECK: moe.param "w" <slice [16, 0, 1, 1] (#moe.param<quantize [4, 32, 0] (#moe.param<file "m" [0, 768] : tensor<96x2xf32>>)
+// CHECK: moe.param "w" <quantize [4, 32, 0] (#moe.param<slice [0, 1, 1, 1] (#moe.param<file "m" [0, 768]
+// CHECK: moe.param "w" <transpose [1, 0] (#moe.param<quantize [4, 32, 0] (#moe.param<file "m" [0, 768]
+// CHECK: moe.param "w" <quantize [4, 32, 0] (#moe.param<concat [1] (#moe.param<file "m" [0, 768] {{.*}}, #moe.param<file "m" [0, 768]
+// CHECK: moe.param "w" <concat [0] (#moe.param<quantize
+func.func @rounded() -> (tensor<32x2xf32>, tensor<32x2xf32>, tensor<96x1xf32>, tensor<2x96xf32>, tensor<96x4xf32>, tensor<192x2xf32>) {
+  %w = moe.param "w" <quantize [4, 32, 0] (#moe.param<file "m" [0, 768] : tensor<96x2xf32>>) : tensor<96x2xf32>> : tensor<96x2xf32>
+  %0 = moe.slice %w <32, 0> {steps = array<i64: 1, 1>} : (tensor<96x2xf32>) -> tensor<32x2xf32>
+  %1 = moe.slice %w <16, 0> {steps = array<i64: 1, 1>} : (tensor<96x2xf32>) -> tensor<32x2xf32>
+  %2 = moe.slice %w <0, 1> {steps = array<i64: 1, 1>} : (tensor<96x2xf32>) -> tensor<96x1xf32>
+  %3 = moe.transpose %w {permutation = array<i64: 1, 0>} : (tensor<96x2xf32>) -> tensor<2x96xf32>
+  %4 = moe.concat %w, %w {axis = 1 : i64} : (tensor<96x2xf32>, tensor<96x2xf32>) -> tensor<96x4xf32>
+  %5 = moe.concat %w, %w {axis = 0 : i64} : (tensor<96x2xf32>, tensor<96x2xf32>) -> tensor<192x2xf32>
+  return %0, %1, %2, %3, %4, %5 : tensor<32x2xf32>, tensor<32x2xf32>, tensor<96x1xf32>, tensor<2x96xf32>, tensor<96x4xf32>, tensor<192x2xf32>
+}
+
+// A cast to fewer bytes and back rounds: it stays.
+
+// CHECK-LABEL: @rounded_by_cast
+// CHECK: moe.param "w" <cast (#moe.param<cast (#moe.param<file "m" [0, 16] : tensor<2x2xf32>>) : tensor<2x2xf16>>) : tensor<2x2xf32>>
+func.func @rounded_by_cast() -> tensor<2x2xf32> {
+  %w = moe.param "w" <cast (#moe.param<file "m" [0, 16] : tensor<2x2xf32>>) : tensor<2x2xf16>> : tensor<2x2xf16>
+  %0 = moe.cast %w : (tensor<2x2xf16>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
