@@ -22,7 +22,7 @@ int generateCommand(const std::vector<std::string> &words);
 int perplexityCommand(const std::vector<std::string> &words);
 int benchCommand(const std::vector<std::string> &words);
 /// `moe-run bench` with --layer.
-int benchLayerCommand(const std::vector<std::string> &words);
+int benchLayerCommand(std::vector<std::string> words);
 int calibrateCommand(const std::vector<std::string> &words);
 
 } // namespace moe::tools

@@ -231,11 +231,14 @@ Status benchLayer(const LayerFlags &flags) {
 
 } // namespace
 
-int tools::benchLayerCommand(const std::vector<std::string> &words) {
+int tools::benchLayerCommand(std::vector<std::string> words) {
   CLI::App app("Measures one expert layer with made weights, without a model.",
                "moe-run bench --layer");
   LayerFlags flags;
   flags.addTo(app);
+  // Else --layer, which needs a value, would take it for one.
+  if (std::find(words.begin(), words.end(), "--help") != words.end())
+    words = {"--help"};
   if (std::optional<int> exitCode = parseCommandLine(app, words))
     return *exitCode;
   Status status = benchLayer(flags);

@@ -157,6 +157,7 @@ StatusOr<plan::ProgramT> tools::layerProgram(const LayerSpec &spec,
   plan::SymbolT &symbol = Builder::add(program.symbols);
   symbol.name = "tokens";
   symbol.input = 0;
+  symbol.axis = 0;
   addLayer(program, spec);
 
   const DType kFloat = DType::F32, kIndex = DType::I32;

@@ -7,6 +7,7 @@
 
 #include "tools/peaks/Peaks.h"
 
+#include "runtime/support/Cores.h"
 #include "runtime/support/ThreadPool.h"
 
 #include <algorithm>
@@ -14,19 +15,24 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <sched.h>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace moe;
 using namespace moe::tools;
 
-/// What a thread takes at a time: long enough for prefetching to get going.
-static constexpr size_t kPieceBytes = 1 << 20;
+/// What a thread takes at a time, and what is timed: long enough for
+/// prefetching to get going, short enough to miss most pauses that others
+/// cause.
+static constexpr size_t kPieceBytes = 256 << 10;
+static constexpr size_t kTimedBytes = 64 << 20;
+static constexpr double kTimedSeconds = 5e-4;
+/// Times of a loop of which the median counts.
+static constexpr size_t kTimes = 20;
 static constexpr uint64_t kGuessedCacheBytes = 32 << 20;
-/// Runs of a loop; the fastest counts.
-static constexpr int kRuns = 4;
-static constexpr double kMultiplySeconds = 2e-3;
 
 //===----------------------------------------------------------------------===//
 // Sizes
@@ -73,56 +79,75 @@ uint64_t PeakMeter::memoryBytes() {
 // The meter
 //===----------------------------------------------------------------------===//
 
+/// A core for each thread, the caller's first, or none if there are too few.
+static std::vector<int> coresFor(int threads) {
+  std::vector<int> cores = coreBudget().allowed;
+  if (cores.size() < static_cast<size_t>(threads))
+    return {};
+#if defined(__linux__)
+  auto mine = std::find(cores.begin(), cores.end(), sched_getcpu());
+  if (mine != cores.end())
+    std::rotate(cores.begin(), mine, cores.end());
+#endif
+  cores.resize(threads);
+  return cores;
+}
+
 struct PeakMeter::Impl {
   ThreadPool pool;
   std::byte *memory = nullptr;
   size_t bytes = 0;
   std::atomic<uint64_t> sink{0};
 
-  explicit Impl(int threads) : pool(threads) {}
+  explicit Impl(int threads)
+      : pool(threads, coresFor(threads), /*waitsAwake=*/true) {}
   ~Impl() {
     if (memory)
       munmap(memory, bytes);
   }
 
-  /// The fewest seconds of some runs of `body`.
-  template <typename Body> static double fewestSeconds(Body body) {
-    double fewest = 0;
-    for (int i = 0; i < kRuns; ++i) {
+  /// The median of the seconds that body(i) takes for i < kTimes.
+  template <typename Body> static double seconds(Body body) {
+    std::vector<double> times;
+    for (size_t i = 0; i < kTimes; ++i) {
       auto begin = std::chrono::steady_clock::now();
-      body();
-      double seconds = std::chrono::duration<double>(
-                           std::chrono::steady_clock::now() - begin)
-                           .count();
-      fewest = i == 0 ? seconds : std::min(fewest, seconds);
+      body(i);
+      times.push_back(std::chrono::duration<double>(
+                          std::chrono::steady_clock::now() - begin)
+                          .count());
     }
-    return std::max(fewest, 1e-9);
+    auto middle = times.begin() + kTimes / 2;
+    std::nth_element(times.begin(), middle, times.end());
+    return std::max(*middle, 1e-9);
   }
 
   double readRate(const ReadLoop &loop) {
-    auto body = [&](int64_t piece, int) {
-      sink.fetch_xor(loop.run(memory + piece * kPieceBytes, kPieceBytes),
-                     std::memory_order_relaxed);
-    };
-    double seconds = fewestSeconds([&] {
-      pool.parallelFor(static_cast<int64_t>(bytes / kPieceBytes), body);
+    size_t timed = std::min(kTimedBytes, bytes), parts = bytes / timed;
+    double each = seconds([&](size_t i) {
+      const std::byte *from = memory + i % parts * timed;
+      auto body = [&](int64_t piece, int) {
+        sink.fetch_xor(loop.run(from + piece * kPieceBytes, kPieceBytes),
+                       std::memory_order_relaxed);
+      };
+      pool.parallelFor(static_cast<int64_t>(timed / kPieceBytes), body);
     });
-    return static_cast<double>(bytes) / seconds;
+    return static_cast<double>(timed / kPieceBytes * kPieceBytes) / each;
   }
 
   double multiplyRate(const MultiplyLoop &loop) {
     // So many rounds as take the time wanted, in pieces that threads share.
-    constexpr int64_t kProbe = 2000, kPieces = 16;
-    double probe = fewestSeconds(
-        [&] { sink.fetch_xor(loop.run(kProbe), std::memory_order_relaxed); });
-    auto rounds = static_cast<int64_t>(kMultiplySeconds / probe * kProbe);
-    rounds = std::max<int64_t>(rounds / kPieces, 1);
+    constexpr int64_t kProbe = 500, kPieces = 64;
+    double probe = seconds([&](size_t) {
+      sink.fetch_xor(loop.run(kProbe), std::memory_order_relaxed);
+    });
+    double wanted = kTimedSeconds / probe * kProbe / kPieces;
+    int64_t rounds = std::max<int64_t>(static_cast<int64_t>(wanted), 1);
     auto body = [&](int64_t, int) {
       sink.fetch_xor(loop.run(rounds), std::memory_order_relaxed);
     };
     int64_t pieces = kPieces * pool.numThreads();
-    double seconds = fewestSeconds([&] { pool.parallelFor(pieces, body); });
-    return loop.operations * static_cast<double>(rounds * pieces) / seconds;
+    double each = seconds([&](size_t) { pool.parallelFor(pieces, body); });
+    return loop.operations * static_cast<double>(rounds * pieces) / each;
   }
 };
 
