@@ -104,26 +104,42 @@ Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
                               s * view.strides[1]) *
                                  static_cast<int64_t>(dtypeSize(view.dtype));
   };
+  // Numbers are read and written where they are, if they can be.
+  auto read = [&](const TensorView &view, const std::byte *data, int64_t stride,
+                  int64_t count, float *buffer) {
+    if (view.dtype == DType::F32 && stride == 1)
+      return reinterpret_cast<const float *>(data);
+    isa.loadTile(view.dtype, data, stride, buffer, count);
+    return const_cast<const float *>(buffer);
+  };
+  bool isDirect = out.dtype == DType::F32 && out.strides[3] == 1;
+  // Head after head, so that the rows of one head follow each other in memory;
+  // the table of so many positions stays in the first cache.
+  constexpr int64_t kPositions = 32;
+  int64_t parts = ceilDiv(length, kPositions);
   auto body = [&](int64_t begin, int64_t end, int thread) {
     float *from = memory + thread * rowFloats(args), *to = from + depth;
     float *c = to + depth, *s = c + half;
-    for (int64_t row = begin; row < end; ++row) {
-      int64_t b = row / length, position = row % length;
-      isa.loadTile(cos.dtype, tableRow(cos, b, position), cos.strides[2], c,
-                   half);
-      isa.loadTile(sin.dtype, tableRow(sin, b, position), sin.strides[2], s,
-                   half);
-      for (int64_t h = 0; h < heads; ++h) {
-        isa.loadTile(x.dtype, rowOf(x, b, h, position), x.strides[3], from,
-                     depth);
-        rotate(from, c, s, to, depth);
-        isa.storeTile(out.dtype, to, rowOf(out, b, h, position), out.strides[3],
-                      depth);
-      }
+    for (int64_t item = begin; item < end; ++item) {
+      int64_t b = item / parts, first = item % parts * kPositions;
+      int64_t last = std::min(length, first + kPositions);
+      for (int64_t h = 0; h < heads; ++h)
+        for (int64_t position = first; position < last; ++position) {
+          std::byte *target = rowOf(out, b, h, position);
+          float *y = isDirect ? reinterpret_cast<float *>(target) : to;
+          rotate(read(x, rowOf(x, b, h, position), x.strides[3], depth, from),
+                 read(cos, tableRow(cos, b, position), cos.strides[2], half, c),
+                 read(sin, tableRow(sin, b, position), sin.strides[2], half, s),
+                 y, depth);
+          if (!isDirect)
+            isa.storeTile(out.dtype, y, target, out.strides[3], depth);
+        }
     }
   };
-  forRange(context.pool, x.dims[0] * length,
-           4.0 * static_cast<double>(heads * depth), body);
+  forRange(context.pool, x.dims[0] * parts,
+           4.0 * static_cast<double>(heads * depth) *
+               static_cast<double>(std::min(length, kPositions)),
+           body);
   return Status::ok();
 }
 
