@@ -17,10 +17,12 @@ namespace moe::cpu::MOE_ISA {
 
 static constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// y[i] = f(x[i]).
+/// y[i] = f(x[i]), for vectors of both widths.
 template <typename F>
 static MOE_INLINE void mapRow(const float *x, float *y, int64_t count, F f) {
   int64_t i = 0;
+  for (; i + kWideLanes <= count; i += kWideLanes)
+    store(y + i, f(loadWide(x + i)));
   for (; i + kLanes <= count; i += kLanes)
     store(y + i, f(load(x + i)));
   if (i < count)
@@ -54,16 +56,16 @@ static float maxRow(const float *x, int64_t count) {
 }
 
 void softmaxRow(const float *x, float *y, int64_t count, bool log) {
-  const F32x8 largest = splat(maxRow(x, count));
+  const float largest = maxRow(x, count);
   if (log) {
     float sum = sumRow(x, count, -kInfinity,
-                       [&](F32x8 v) { return expOfNegative(v - largest); });
-    const F32x8 logSum = splat(logOf(splat(sum))[0]);
-    return mapRow(x, y, count, [&](F32x8 v) { return (v - largest) - logSum; });
+                       [&](auto v) { return expOfNegative(v - largest); });
+    const float logSum = logOf(splat(sum))[0];
+    return mapRow(x, y, count, [&](auto v) { return (v - largest) - logSum; });
   }
-  mapRow(x, y, count, [&](F32x8 v) { return expOfNegative(v - largest); });
-  const F32x8 sum = splat(sumRow(y, count, 0, [](F32x8 v) { return v; }));
-  mapRow(y, y, count, [&](F32x8 v) { return v / sum; });
+  mapRow(x, y, count, [&](auto v) { return expOfNegative(v - largest); });
+  const float sum = sumRow(y, count, 0, [](auto v) { return v; });
+  mapRow(y, y, count, [&](auto v) { return v / sum; });
 }
 
 /// y[i] = (x[i] - mean) * factor * scale[i] + bias[i].
@@ -111,16 +113,19 @@ void rmsNormRow(const float *x, const float *scale, const float *bias,
 }
 
 void sigmoidRow(const float *x, float *y, int64_t count) {
-  mapRow(x, y, count, [](F32x8 v) { return sigmoidOf(v); });
+  mapRow(x, y, count, [](auto v) { return sigmoidOf(v); });
 }
 
 void scaleRow(float a, const float *x, float *y, int64_t count) {
-  mapRow(x, y, count, [a](F32x8 v) { return a * v; });
+  mapRow(x, y, count, [a](auto v) { return a * v; });
 }
 
 void axpyRow(float a, const float *x, float *y, int64_t count) {
   const F32x8 factor = splat(a);
+  const Wide wideFactor = splat<Wide>(a);
   int64_t i = 0;
+  for (; i + kWideLanes <= count; i += kWideLanes)
+    store(y + i, fma(wideFactor, loadWide(x + i), loadWide(y + i)));
   for (; i + kLanes <= count; i += kLanes)
     store(y + i, fma(factor, load(x + i), load(y + i)));
   if (i < count)
@@ -133,7 +138,12 @@ void axpyRow(float a, const float *x, float *y, int64_t count) {
 template <typename F>
 static void activateWith(const float *gate, const float *linear, float *out,
                          int64_t count, F f) {
-  for (int64_t i = 0; i < count; i += kLanes) {
+  int64_t i = 0;
+  for (; i + kWideLanes <= count; i += kWideLanes) {
+    Wide v = f(loadWide(gate + i));
+    store(out + i, linear ? v * loadWide(linear + i) : v);
+  }
+  for (; i < count; i += kLanes) {
     F32x8 v = f(load(gate + i));
     store(out + i, linear ? v * load(linear + i) : v);
   }
@@ -144,21 +154,21 @@ void activate(const ActivationArgs &args, const float *gate,
   auto apply = [&](auto f) { activateWith(gate, linear, out, count, f); };
   switch (args.kind) {
   case Activation::Identity:
-    return apply([](F32x8 v) { return v; });
+    return apply([](auto v) { return v; });
   case Activation::Relu:
-    return apply([](F32x8 v) { return reluOf(v); });
+    return apply([](auto v) { return reluOf(v); });
   case Activation::Relu2:
-    return apply([](F32x8 v) { return reluOf(v) * reluOf(v); });
+    return apply([](auto v) { return reluOf(v) * reluOf(v); });
   case Activation::GeluErf:
-    return apply([](F32x8 v) { return geluErfOf(v); });
+    return apply([](auto v) { return geluErfOf(v); });
   case Activation::GeluTanh:
-    return apply([](F32x8 v) { return geluTanhOf(v); });
+    return apply([](auto v) { return geluTanhOf(v); });
   case Activation::Silu:
-    return apply([](F32x8 v) { return siluOf(v); });
+    return apply([](auto v) { return siluOf(v); });
   case Activation::Sigmoid:
-    return apply([](F32x8 v) { return sigmoidOf(v); });
+    return apply([](auto v) { return sigmoidOf(v); });
   case Activation::Tanh:
-    return apply([](F32x8 v) { return tanhOf(v); });
+    return apply([](auto v) { return tanhOf(v); });
   case Activation::Swiglu:
     for (int64_t i = 0; i < count; i += kLanes) {
       const F32x8 limit = splat(args.limit);

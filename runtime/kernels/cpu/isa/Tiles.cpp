@@ -24,9 +24,19 @@ using Op = ElementwiseOp;
 // Loops
 //===----------------------------------------------------------------------===//
 
-/// F::of(F32x8).
+/// F::of of vectors; tiles are multiples of both widths.
 template <typename F>
 static void vectorLoop(const void *a, const void *, const void *, void *out,
+                       int64_t count) {
+  const float *x = static_cast<const float *>(a);
+  float *y = static_cast<float *>(out);
+  for (int64_t i = 0; i < count; i += kWideLanes)
+    store(y + i, F::of(loadWide(x + i)));
+}
+
+/// The same with eight lanes, for functions that go on in f64.
+template <typename F>
+static void narrowLoop(const void *a, const void *, const void *, void *out,
                        int64_t count) {
   const float *x = static_cast<const float *>(a);
   float *y = static_cast<float *>(out);
@@ -72,7 +82,7 @@ static void selectLoop(const void *a, const void *b, const void *c, void *out,
 
 #define MOE_VECTOR_FUNCTION(name, expression)                                  \
   struct name {                                                                \
-    static MOE_INLINE F32x8 of(F32x8 x) { return expression; }                 \
+    template <typename V> static MOE_INLINE V of(V x) { return expression; }   \
   };
 MOE_VECTOR_FUNCTION(VecNeg, -x)
 MOE_VECTOR_FUNCTION(VecAbs, abs(x))
@@ -253,9 +263,9 @@ static TileFunction unaryF32(Op op) {
   case Op::Softplus:
     return vectorLoop<VecSoftplus>;
   case Op::Sin:
-    return vectorLoop<VecSin>;
+    return narrowLoop<VecSin>;
   case Op::Cos:
-    return vectorLoop<VecCos>;
+    return narrowLoop<VecCos>;
   case Op::QuickGelu:
     return vectorLoop<VecQuickGelu>;
   case Op::Square:

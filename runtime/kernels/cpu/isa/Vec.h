@@ -57,6 +57,7 @@ MOE_INLINE void store(float *p, F32x8 x) {
   *reinterpret_cast<F32x8Unaligned *>(p) = x;
 }
 MOE_INLINE F32x8 splat(float x) { return F32x8{x, x, x, x, x, x, x, x}; }
+template <typename V> MOE_INLINE V splat(float x) { return x - V{}; }
 
 #if MOE_ISA_HAS_FMA
 /// All bits of the first `count` lanes.
@@ -147,6 +148,67 @@ MOE_INLINE F32x8 roundSmall(F32x8 x) {
 MOE_INLINE I32x8 toInt(F32x8 x) { return __builtin_convertvector(x, I32x8); }
 MOE_INLINE F32x8 toFloat(I32x8 x) { return __builtin_convertvector(x, F32x8); }
 
+#if MOE_ISA_HAS_AVX512
+typedef float F32x16 __attribute__((vector_size(64)));
+typedef int32_t I32x16 __attribute__((vector_size(64)));
+typedef float F32x16Unaligned
+    __attribute__((vector_size(64), aligned(4), may_alias));
+using Wide = F32x16;
+
+template <> MOE_INLINE F32x16 splat<F32x16>(float x) {
+  return _mm512_set1_ps(x);
+}
+MOE_INLINE F32x16 loadWide(const float *p) {
+  return *reinterpret_cast<const F32x16Unaligned *>(p);
+}
+MOE_INLINE void store(float *p, F32x16 x) {
+  *reinterpret_cast<F32x16Unaligned *>(p) = x;
+}
+MOE_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+MOE_INLINE I32x16 bits(F32x16 x) { return reinterpret_cast<I32x16>(x); }
+MOE_INLINE F32x16 fromBits(I32x16 x) { return reinterpret_cast<F32x16>(x); }
+MOE_INLINE F32x16 select(I32x16 mask, F32x16 a, F32x16 b) {
+  return mask ? a : b;
+}
+MOE_INLINE F32x16 abs(F32x16 x) { return fromBits(bits(x) & 0x7fffffff); }
+MOE_INLINE F32x16 copySign(F32x16 x, F32x16 s) {
+  return fromBits((bits(x) & 0x7fffffff) |
+                  (bits(s) & static_cast<int32_t>(0x80000000)));
+}
+// GCC 12 warns of the operand that the forms without a mask leave open.
+MOE_INLINE F32x16 maxOf(F32x16 a, F32x16 b) {
+  return _mm512_maskz_max_ps(0xffff, a, b);
+}
+MOE_INLINE F32x16 minOf(F32x16 a, F32x16 b) {
+  return _mm512_maskz_min_ps(0xffff, a, b);
+}
+MOE_INLINE F32x16 sqrtOf(F32x16 x) { return _mm512_maskz_sqrt_ps(0xffff, x); }
+MOE_INLINE F32x16 roundSmall(F32x16 x) {
+  const F32x16 magic = splat<F32x16>(0x1.8p23f);
+  return (x + magic) - magic;
+}
+MOE_INLINE I32x16 toInt(F32x16 x) { return __builtin_convertvector(x, I32x16); }
+MOE_INLINE F32x16 toFloat(I32x16 x) {
+  return __builtin_convertvector(x, F32x16);
+}
+MOE_INLINE F32x8 lowHalf(F32x16 x) {
+  return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+MOE_INLINE F32x8 highHalf(F32x16 x) {
+  return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+/// The same eight lanes twice.
+MOE_INLINE F32x16 twice(F32x8 x) {
+  return _mm512_maskz_broadcast_f32x8(0xffff, x);
+}
+#else
+using Wide = F32x8;
+MOE_INLINE Wide loadWide(const float *p) { return load(p); }
+#endif
+inline constexpr int64_t kWideLanes = sizeof(Wide) / sizeof(float);
+
 /// The sum of the lanes, neighbours first.
 MOE_INLINE float sumLanes(F32x8 x) {
   return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
@@ -169,6 +231,22 @@ MOE_INLINE void sumLanes4(const F32x8 *x, float *out) {
     out[i] = sumLanes(x[i]);
 #endif
 }
+#if MOE_ISA_HAS_AVX512
+/// sumLanes4 of the low and of the high halves.
+MOE_INLINE void sumHalves4(const F32x16 *x, float *low, float *high) {
+  auto pairs = [](__m512 a, __m512 b) -> __m512 {
+    return _mm512_mask_blend_ps(0xaaaa, a, b) +
+           _mm512_maskz_permute_ps(0xffff, _mm512_mask_blend_ps(0xaaaa, b, a),
+                                   0xb1);
+  };
+  __m512 ab = pairs(x[0], x[1]), cd = pairs(x[2], x[3]);
+  __m512 quads = _mm512_mask_blend_ps(0xcccc, ab, cd) +
+                 _mm512_maskz_shuffle_ps(0xffff, ab, cd, 0x4e);
+  F32x8 l = lowHalf(quads), h = highHalf(quads);
+  _mm_storeu_ps(low, _mm256_castps256_ps128(l) + _mm256_extractf128_ps(l, 1));
+  _mm_storeu_ps(high, _mm256_castps256_ps128(h) + _mm256_extractf128_ps(h, 1));
+}
+#endif
 MOE_INLINE float maxLanes(F32x8 x) {
 #if MOE_ISA_HAS_FMA
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));

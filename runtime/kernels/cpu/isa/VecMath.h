@@ -1,4 +1,4 @@
-//===- VecMath.h - Functions of eight floats --------------------*- C++ -*-===//
+//===- VecMath.h - Functions of vectors of floats ---------------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,7 +8,8 @@
 // exp, log, tanh, erf and what activations need of them, in f32 with errors of
 // one to two units in the last place. The polynomials are minimax fits of the
 // remainders named at each function; NaN gives NaN, overflow gives infinity,
-// subnormal results are kept.
+// subnormal results are kept. V is F32x8 or Wide; a lane does not depend on the
+// width.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,133 +24,139 @@
 namespace moe::cpu::MOE_ISA {
 
 /// 2^n for -126 <= n <= 127.
-MOE_INLINE F32x8 powerOfTwo(I32x8 n) { return fromBits((n + 127) << 23); }
+template <typename I> MOE_INLINE auto powerOfTwo(I n) {
+  return fromBits((n + 127) << 23);
+}
 
 /// exp(x - n ln(2)) for n next to x / ln(2): with |r| <= ln(2) / 2,
 /// exp(r) = 1 + r + r^2 P(r).
-MOE_INLINE F32x8 reducedExp(F32x8 x, F32x8 n) {
+template <typename V> MOE_INLINE V reducedExp(V x, V n) {
   // The high part of ln(2) has 9 bits: n times it is exact.
-  F32x8 r = fma(n, splat(-0.693359375f), x);
-  r = fma(n, splat(2.12194440e-4f), r);
-  F32x8 p = splat(1.381455455e-03f);
-  p = fma(p, r, splat(8.368736133e-03f));
-  p = fma(p, r, splat(4.166838899e-02f));
-  p = fma(p, r, splat(1.666652113e-01f));
-  p = fma(p, r, splat(4.999999404e-01f));
+  V r = fma(n, splat<V>(-0.693359375f), x);
+  r = fma(n, splat<V>(2.12194440e-4f), r);
+  V p = splat<V>(1.381455455e-03f);
+  p = fma(p, r, splat<V>(8.368736133e-03f));
+  p = fma(p, r, splat<V>(4.166838899e-02f));
+  p = fma(p, r, splat<V>(1.666652113e-01f));
+  p = fma(p, r, splat<V>(4.999999404e-01f));
   return fma(r * r, p, r) + 1.0f;
 }
 
-MOE_INLINE F32x8 expOf(F32x8 x) {
+template <typename V> MOE_INLINE V expOf(V x) {
   // NaN stays: it is the second operand.
-  x = maxOf(splat(-105.0f), minOf(splat(89.0f), x));
-  F32x8 n = roundSmall(x * 1.44269504f);
+  x = maxOf(splat<V>(-105.0f), minOf(splat<V>(89.0f), x));
+  V n = roundSmall(x * 1.44269504f);
   // 2^n in two factors, as n may be 128 or -151.
-  I32x8 k = toInt(n);
-  I32x8 half = k >> 1;
+  auto k = toInt(n);
+  auto half = k >> 1;
   return reducedExp(x, n) * powerOfTwo(half) * powerOfTwo(k - half);
 }
 
 /// exp(x) for x <= 0, as softmax needs it; 0 for results below 2^-124.
-MOE_INLINE F32x8 expOfNegative(F32x8 x) {
-  F32x8 n = roundSmall(x * 1.44269504f);
-  F32x8 y = fromBits(bits(reducedExp(x, n)) + (toInt(n) << 23));
-  return fromBits(bits(y) & ~(x < splat(-86.0f)));
+template <typename V> MOE_INLINE V expOfNegative(V x) {
+  V n = roundSmall(x * 1.44269504f);
+  V y = fromBits(bits(reducedExp(x, n)) + (toInt(n) << 23));
+  return fromBits(bits(y) & ~(x < splat<V>(-86.0f)));
 }
 
 /// log(x) = e ln(2) + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2);
 /// log(1 + f) = f - f^2 / 2 + f^3 P(f).
-MOE_INLINE F32x8 logOf(F32x8 x) {
-  const I32x8 isTiny = x < splat(0x1p-126f);
-  F32x8 scaled = select(isTiny, x * 0x1p24f, x);
+template <typename V> MOE_INLINE V logOf(V x) {
+  const auto isTiny = x < splat<V>(0x1p-126f);
+  V scaled = select(isTiny, x * 0x1p24f, x);
   const int32_t sqrtHalf = 0x3f3504f3;
-  I32x8 b = bits(scaled) - sqrtHalf;
-  F32x8 e = toFloat((b >> 23) - (isTiny & 24));
-  F32x8 f = fromBits((b & 0x007fffff) + sqrtHalf) - 1.0f;
-  F32x8 p = splat(-7.857221365e-02f);
-  p = fma(p, f, splat(1.288092732e-01f));
-  p = fma(p, f, splat(-1.312925518e-01f));
-  p = fma(p, f, splat(1.418131441e-01f));
-  p = fma(p, f, splat(-1.662451923e-01f));
-  p = fma(p, f, splat(2.000228018e-01f));
-  p = fma(p, f, splat(-2.500081062e-01f));
-  p = fma(p, f, splat(3.333331645e-01f));
-  F32x8 square = f * f;
-  F32x8 y = fma(square * f, p, -0.5f * square);
-  y = fma(e, splat(-2.12194440e-4f), y) + f;
-  y = fma(e, splat(0.693359375f), y);
+  auto b = bits(scaled) - sqrtHalf;
+  V e = toFloat((b >> 23) - (isTiny & 24));
+  V f = fromBits((b & 0x007fffff) + sqrtHalf) - 1.0f;
+  V p = splat<V>(-7.857221365e-02f);
+  p = fma(p, f, splat<V>(1.288092732e-01f));
+  p = fma(p, f, splat<V>(-1.312925518e-01f));
+  p = fma(p, f, splat<V>(1.418131441e-01f));
+  p = fma(p, f, splat<V>(-1.662451923e-01f));
+  p = fma(p, f, splat<V>(2.000228018e-01f));
+  p = fma(p, f, splat<V>(-2.500081062e-01f));
+  p = fma(p, f, splat<V>(3.333331645e-01f));
+  V square = f * f;
+  V y = fma(square * f, p, -0.5f * square);
+  y = fma(e, splat<V>(-2.12194440e-4f), y) + f;
+  y = fma(e, splat<V>(0.693359375f), y);
   const float infinity = std::numeric_limits<float>::infinity();
-  y = select(x == splat(0.0f), splat(-infinity), y);
-  y = select(x < splat(0.0f), splat(std::nanf("")), y);
+  y = select(x == splat<V>(0.0f), splat<V>(-infinity), y);
+  y = select(x < splat<V>(0.0f), splat<V>(std::nanf("")), y);
   // Infinity and NaN are their own logarithms.
-  return select(x < splat(infinity), y, x);
+  return select(x < splat<V>(infinity), y, x);
 }
 
 /// 1 / (1 + exp(-x)), from exp(-|x|), which does not overflow.
-MOE_INLINE F32x8 sigmoidOf(F32x8 x) {
-  F32x8 e = expOf(-abs(x));
-  return select(x < splat(0.0f), e, splat(1.0f)) / (1.0f + e);
+template <typename V> MOE_INLINE V sigmoidOf(V x) {
+  V e = expOf(-abs(x));
+  return select(x < splat<V>(0.0f), e, splat<V>(1.0f)) / (1.0f + e);
 }
 
 /// |x| < 0.625: x + x^3 P(x^2); else (1 - e) / (1 + e), e = exp(-2 |x|).
-MOE_INLINE F32x8 tanhOf(F32x8 x) {
-  F32x8 magnitude = abs(x);
-  F32x8 u = x * x;
-  F32x8 p = splat(-5.717025604e-03f);
-  p = fma(p, u, splat(2.065056935e-02f));
-  p = fma(p, u, splat(-5.374349281e-02f));
-  p = fma(p, u, splat(1.333149076e-01f));
-  p = fma(p, u, splat(-3.333328366e-01f));
-  F32x8 small = fma(u * x, p, x);
-  F32x8 e = expOfNegative(-2.0f * magnitude);
-  F32x8 large = (1.0f - e) / (1.0f + e);
-  return select(magnitude < splat(0.625f), small, copySign(large, x));
+template <typename V> MOE_INLINE V tanhOf(V x) {
+  V magnitude = abs(x);
+  V u = x * x;
+  V p = splat<V>(-5.717025604e-03f);
+  p = fma(p, u, splat<V>(2.065056935e-02f));
+  p = fma(p, u, splat<V>(-5.374349281e-02f));
+  p = fma(p, u, splat<V>(1.333149076e-01f));
+  p = fma(p, u, splat<V>(-3.333328366e-01f));
+  V small = fma(u * x, p, x);
+  V e = expOfNegative(-2.0f * magnitude);
+  V large = (1.0f - e) / (1.0f + e);
+  return select(magnitude < splat<V>(0.625f), small, copySign(large, x));
 }
 
 /// |x| < 1: x + x P(x^2); else 1 - exp(-|x| (1 + Q(|x|))).
-MOE_INLINE F32x8 erfOf(F32x8 x) {
-  F32x8 t = minOf(splat(4.0f), abs(x)); // erf(4) is 1 in f32.
-  F32x8 u = x * x;
-  F32x8 p = splat(7.889114931e-05f);
-  p = fma(p, u, splat(-8.020839887e-04f));
-  p = fma(p, u, splat(5.189535208e-03f));
-  p = fma(p, u, splat(-2.685444430e-02f));
-  p = fma(p, u, splat(1.128360033e-01f));
-  p = fma(p, u, splat(-3.761262596e-01f));
-  p = fma(p, u, splat(1.283791661e-01f));
-  F32x8 small = fma(x, p, x);
-  F32x8 q = splat(-2.360236067e-06f);
-  q = fma(q, t, splat(3.752643534e-05f));
-  q = fma(q, t, splat(-2.378301288e-04f));
-  q = fma(q, t, splat(5.834960029e-04f));
-  q = fma(q, t, splat(1.656854642e-03f));
-  q = fma(q, t, splat(-2.107165754e-02f));
-  q = fma(q, t, splat(1.040295735e-01f));
-  q = fma(q, t, splat(6.361561418e-01f));
-  q = fma(q, t, splat(1.284537911e-01f));
-  F32x8 large = 1.0f - expOfNegative(-fma(t, q, t));
-  return select(t < splat(1.0f), small, copySign(large, x));
+template <typename V> MOE_INLINE V erfOf(V x) {
+  V t = minOf(splat<V>(4.0f), abs(x)); // erf(4) is 1 in f32.
+  V u = x * x;
+  V p = splat<V>(7.889114931e-05f);
+  p = fma(p, u, splat<V>(-8.020839887e-04f));
+  p = fma(p, u, splat<V>(5.189535208e-03f));
+  p = fma(p, u, splat<V>(-2.685444430e-02f));
+  p = fma(p, u, splat<V>(1.128360033e-01f));
+  p = fma(p, u, splat<V>(-3.761262596e-01f));
+  p = fma(p, u, splat<V>(1.283791661e-01f));
+  V small = fma(x, p, x);
+  V q = splat<V>(-2.360236067e-06f);
+  q = fma(q, t, splat<V>(3.752643534e-05f));
+  q = fma(q, t, splat<V>(-2.378301288e-04f));
+  q = fma(q, t, splat<V>(5.834960029e-04f));
+  q = fma(q, t, splat<V>(1.656854642e-03f));
+  q = fma(q, t, splat<V>(-2.107165754e-02f));
+  q = fma(q, t, splat<V>(1.040295735e-01f));
+  q = fma(q, t, splat<V>(6.361561418e-01f));
+  q = fma(q, t, splat<V>(1.284537911e-01f));
+  V large = 1.0f - expOfNegative(-fma(t, q, t));
+  return select(t < splat<V>(1.0f), small, copySign(large, x));
 }
 
-MOE_INLINE F32x8 reluOf(F32x8 x) { return maxOf(splat(0.0f), x); }
+template <typename V> MOE_INLINE V reluOf(V x) {
+  return maxOf(splat<V>(0.0f), x);
+}
 
 /// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). With u = 1 + e rounded,
 /// log1p(e) = log(u) + (e - (u - 1)) / u.
-MOE_INLINE F32x8 softplusOf(F32x8 x) {
-  F32x8 e = expOf(-abs(x));
-  F32x8 u = 1.0f + e;
-  F32x8 log1p = logOf(u) + (e - (u - 1.0f)) / u;
+template <typename V> MOE_INLINE V softplusOf(V x) {
+  V e = expOf(-abs(x));
+  V u = 1.0f + e;
+  V log1p = logOf(u) + (e - (u - 1.0f)) / u;
   return reluOf(x) + log1p;
 }
 
-MOE_INLINE F32x8 geluErfOf(F32x8 x) {
+template <typename V> MOE_INLINE V geluErfOf(V x) {
   return 0.5f * x * (1.0f + erfOf(x * 0.707106781f));
 }
-MOE_INLINE F32x8 geluTanhOf(F32x8 x) {
-  F32x8 inner = 0.797884561f * fma(x * x * x, splat(0.044715f), x);
+template <typename V> MOE_INLINE V geluTanhOf(V x) {
+  V inner = 0.797884561f * fma(x * x * x, splat<V>(0.044715f), x);
   return 0.5f * x * (1.0f + tanhOf(inner));
 }
-MOE_INLINE F32x8 siluOf(F32x8 x) { return x * sigmoidOf(x); }
-MOE_INLINE F32x8 quickGeluOf(F32x8 x) { return x * sigmoidOf(1.702f * x); }
+template <typename V> MOE_INLINE V siluOf(V x) { return x * sigmoidOf(x); }
+template <typename V> MOE_INLINE V quickGeluOf(V x) {
+  return x * sigmoidOf(1.702f * x);
+}
 
 /// Sine (or, a quarter turn later, cosine) of four doubles of |x| <= 2^20.
 MOE_INLINE F64x4 sineOf(F64x4 x, int64_t quarterTurns) {
