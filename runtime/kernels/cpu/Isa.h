@@ -122,7 +122,10 @@ struct ActivationArgs {
 
 /// scores[r][j] = q[r] . k[j] for `rows` queries and `keys` keys.
 struct ScoreArgs {
-  const float *q = nullptr; ///< [rows][depth rounded up to 8, zero padded]
+  /// Pairs of rows, `qStride` apart, eight numbers of one beside eight of the
+  /// other: number d of row r at r / 2 * qStride + d / 8 * 16 + r % 2 * 8 +
+  /// d % 8. The depth is rounded up to 8 with zeros.
+  const float *q = nullptr;
   int64_t qStride = 0;
   const float *k = nullptr; ///< [keys][depth]
   int64_t kStride = 0;
@@ -183,9 +186,9 @@ struct Isa {
   void (*hideScores)(const uint8_t *visible, float fill, float *scores,
                      int64_t count);
   /// One step of the online softmax: kKeyBlock scores become weights
-  /// exp(score - max); `max` and `sum` go on, and the factor for what was
-  /// accumulated before is returned.
-  float (*softmaxBlock)(float *scores, float *max, float *sum);
+  /// exp(scale * score - max); `max` and `sum` go on, and the factor for what
+  /// was accumulated before is returned.
+  float (*softmaxBlock)(float scale, float *scores, float *max, float *sum);
 
   // Elementwise programs; null if the operation has no such operand type.
   TileFunction (*unaryTile)(ElementwiseOp op, RegisterKind kind);

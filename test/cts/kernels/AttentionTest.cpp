@@ -260,6 +260,62 @@ TEST_P(Attention, RowsDoNotDependOnTheirNumber) {
     }
 }
 
+TEST_P(Attention, ChunksOfKeysAreMerged) {
+  // Chunks have 512 keys; the window begins in the second one.
+  for (int64_t T : {512, 513, 1024, 1500})
+    for (int64_t window : {0, 700})
+      for (bool hasSink : {false, true}) {
+        SCOPED_TRACE(std::to_string(T) + " " + std::to_string(window));
+        Config c{.B = 1, .H = 2, .KV = 1, .S = 3, .T = T, .causal = true};
+        c.window = window;
+        Operands o(c, rng);
+        if (hasSink)
+          o.sink = Tensor::random(DType::F32, {c.H}, rng);
+        check(c, o);
+      }
+}
+
+TEST_P(Attention, HiddenChunksChangeNothing) {
+  // A fill that is no infinity gives weights to hidden keys where all are
+  // hidden, and none where one key is visible.
+  Config c{.B = 1, .H = 2, .KV = 1, .S = 2, .T = 1100, .fill = -1e4};
+  Operands o(c, rng);
+  o.mask = Tensor::zeros(DType::Bool, {1, 1, c.S, c.T});
+  for (int64_t j : {3, 700, 1090})
+    o.mask.set(j, 1);
+  check(c, o);
+}
+
+TEST_P(Attention, LongPastsDoNotDependOnThreadsOrRows) {
+  Config c{.B = 1, .H = 3, .KV = 1, .S = 40, .T = 1300, .D = 24, .Dv = 20};
+  c.causal = true;
+  for (int64_t window : {0, 600}) {
+    c.window = window;
+    Operands o(c, rng);
+    KernelRunner single({GetParam().isa, 1});
+    Tensor all = Tensor::zeros(DType::F32, {1, c.H, c.S, c.Dv});
+    runOn(single, c, o, all);
+    for (int threads : {2, 4})
+      for (int64_t first : {0, 17, 39}) {
+        // One token after the keys before it: threads share the chunks.
+        Config part = c;
+        part.S = 1;
+        part.T = c.T - c.S + first + 1;
+        Operands some = o;
+        some.q.view.dims[2] = 1;
+        some.q.view.data = some.q.bytes.data() + first * c.D * 4;
+        some.k.view.dims[2] = some.v.view.dims[2] = part.T;
+        KernelRunner several({GetParam().isa, threads});
+        Tensor y = Tensor::zeros(DType::F32, {1, c.H, 1, c.Dv});
+        runOn(several, part, some, y);
+        Tensor expected = all;
+        expected.view.dims[2] = 1;
+        expected.view.data = expected.bytes.data() + first * c.Dv * 4;
+        expectClose(y, expected, 0);
+      }
+  }
+}
+
 TEST_P(Attention, RowsOfABatchDoNotDependOnEachOther) {
   Config c{.B = 3, .S = 4, .T = 80, .D = 32, .Dv = 32, .causal = true};
   Operands o(c, rng);

@@ -37,7 +37,7 @@ void scoreTile(const ScoreArgs &args);
 void softcapRow(float softcap, float *x, int64_t count);
 void hideScores(const uint8_t *visible, float fill, float *scores,
                 int64_t count);
-float softmaxBlock(float *scores, float *max, float *sum);
+float softmaxBlock(float scale, float *scores, float *max, float *sum);
 TileFunction unaryTile(ElementwiseOp op, RegisterKind kind);
 TileFunction binaryTile(ElementwiseOp op, RegisterKind kind);
 TileFunction compareTile(ElementwiseOp op, RegisterKind kind);

@@ -1,0 +1,162 @@
+//===- AttentionRows.h - attention of a block of rows -----------*- C++ -*-===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A block is up to kQueryRows query rows that read the same keys: the rows of
+// all heads of one group, one head after the other. Keys come in chunks of
+// kChunkKeys, counted from position 0. Within a chunk a row goes over blocks of
+// kKeyBlock keys and keeps the largest score so far, the sum of the weights and
+// the weighted sum of values (online softmax); then the chunks are merged in
+// order:
+//
+//   position   0        512      1024     1536
+//              [chunk 0 |chunk 1 |chunk 2 |..]     each by any thread
+//              ((chunk 0 + chunk 1) + chunk 2)     the order of merging
+//
+// So a row's result depends on its own query, the keys and their positions
+// alone: neither the rows beside it nor their number nor the threads change the
+// order of anything. What a row does not see changes nothing in its sums.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MOE_RUNTIME_KERNELS_CPU_ATTENTIONROWS_H
+#define MOE_RUNTIME_KERNELS_CPU_ATTENTIONROWS_H
+
+#include "runtime/kernels/cpu/Support.h"
+
+#include <limits>
+
+namespace moe::cpu {
+
+inline constexpr int64_t kQueryRows = 32;
+/// A multiple of kKeyBlock.
+inline constexpr int64_t kChunkKeys = 512;
+
+struct AttentionOptions {
+  static constexpr float kHidden = -std::numeric_limits<float>::infinity();
+
+  float scale = 1;
+  float maskFill = kHidden;
+  float softcap = 0;
+  bool causal = false;
+  int64_t window = 0;
+};
+
+/// The operands of one run.
+struct AttentionOperands {
+  const TensorView *q, *k, *v, *mask, *sink, *lengths, *out;
+  int64_t batch, heads, groups, queries, keys, depth, width;
+  int64_t headsPerGroup;
+  int64_t maskStrides[4]; ///< of [B, H, S, T], 0 where broadcast
+
+  int64_t groupRows() const { return headsPerGroup * queries; }
+  bool readsKeys() const { return isPlain(*k); }
+  bool readsValues() const { return isPlain(*v); }
+  /// The mask of query i of head h from key j on.
+  const std::byte *maskRow(int64_t b, int64_t h, int64_t i, int64_t j) const {
+    return blockData(*mask) + (b * maskStrides[0] + h * maskStrides[1] +
+                               i * maskStrides[2] + j * maskStrides[3]) *
+                                  static_cast<int64_t>(dtypeSize(mask->dtype));
+  }
+  /// Keys of row b of the batch.
+  int64_t length(int64_t b) const {
+    if (!lengths->present())
+      return keys;
+    return std::clamp<int64_t>(
+        dataOf<int64_t>(*lengths)[b * lengths->strides[0]], 0, keys);
+  }
+
+private:
+  /// Whether the rows can be read where they are.
+  static bool isPlain(const TensorView &view) {
+    return view.dtype == DType::F32 && view.strides[3] == 1;
+  }
+};
+
+/// Positions [first, end) that a query sees.
+struct KeyRange {
+  int64_t first, end;
+};
+
+/// Rows [first, first + count) of group `group` of row b of the batch.
+struct RowBlock {
+  int64_t b, group, first, count;
+};
+
+/// What the rows of a block have summed up over some keys.
+struct RowSums {
+  float *max;  ///< [kQueryRows], minus infinity: saw nothing
+  float *sum;  ///< [kQueryRows]
+  float *sums; ///< [kQueryRows][width rounded up to 16]
+
+  static RowSums cut(Scratch &scratch, int64_t rows, int64_t width);
+};
+
+/// Memory of one thread.
+struct AttentionPad {
+  float *q;      ///< as ScoreArgs has it
+  float *scores; ///< [kQueryRows][kKeyBlock]
+  float *keys;   ///< [kKeyBlock][depth]
+  float *values; ///< [kKeyBlock][width rounded up to 16]
+  float *row;    ///< [max(width, depth, kKeyBlock)]
+  RowSums total, chunk;
+
+  static AttentionPad cut(Scratch &scratch, const AttentionOperands &operands);
+};
+
+class AttentionRows {
+public:
+  AttentionRows(const Isa &isa, const AttentionOptions &options,
+                const AttentionOperands &operands)
+      : isa(isa), options(options), o(operands) {}
+
+  /// The keys that query `query` of row b of the batch sees.
+  KeyRange visible(int64_t b, int64_t query) const;
+  /// Those that any row of a block sees.
+  KeyRange visible(const RowBlock &block) const;
+
+  /// Computes all of a block.
+  void run(const RowBlock &block, const AttentionPad &pad) const;
+
+  // The same in parts, for several threads.
+  /// Brings the queries to where runChunk reads them.
+  void loadQueries(const RowBlock &block, const AttentionPad &pad) const;
+  /// Sums up the keys of a chunk among `range`.
+  void runChunk(const RowBlock &block, int64_t chunk, KeyRange range,
+                const AttentionPad &pad, const RowSums &out) const;
+  /// Adds the sums over the keys that follow.
+  void merge(const RowSums &total, const RowSums &next, int64_t rows) const;
+  /// Stores the results.
+  void finish(const RowBlock &block, const RowSums &total) const;
+
+private:
+  int64_t headOf(const RowBlock &block, int64_t row) const {
+    return block.group * o.headsPerGroup + row / o.queries;
+  }
+  int64_t paddedWidth() const;
+  void runBlock(const RowBlock &block, const AttentionPad &pad, int64_t begin,
+                int64_t count, const RowSums &out) const;
+  bool isNegligible(const RowBlock &block, int64_t begin, int64_t count,
+                    const float *max) const;
+  void scoreKeys(const RowBlock &block, const AttentionPad &pad, int64_t begin,
+                 int64_t count) const;
+  void addValues(const RowBlock &block, const AttentionPad &pad, int64_t begin,
+                 int64_t count, const RowSums &out) const;
+  float adjustScores(const RowBlock &block, int64_t row, int64_t begin,
+                     int64_t count, float *scores, float *maskRow) const;
+  void applyMask(const RowBlock &block, int64_t row, int64_t begin,
+                 int64_t count, float *scores, float *maskRow) const;
+  void finishRow(const RowBlock &block, int64_t row, float max, float sum,
+                 float *sums) const;
+
+  const Isa &isa;
+  const AttentionOptions &options;
+  const AttentionOperands &o;
+};
+
+} // namespace moe::cpu
+
+#endif // MOE_RUNTIME_KERNELS_CPU_ATTENTIONROWS_H
