@@ -126,7 +126,7 @@ private:
 };
 
 /// The kernels for CPUs, variants chosen by what the machine has, or by the
-/// environment variable MOE_CPU_ISA: portable, avx2, avx512.
+/// environment variable MOE_CPU_ISA: portable, avx2, avx512, avx512vnni.
 const KernelRegistry &cpuKernels();
 
 } // namespace moe

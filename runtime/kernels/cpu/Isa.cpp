@@ -19,13 +19,14 @@ namespace isa_avx2 {
 extern const Isa kIsa;
 }
 namespace isa_avx512 {
-extern const Isa kIsa;
+extern const Isa kIsa, kVnniIsa;
 }
 #endif
 
 std::span<const Isa *const> allIsas() {
   static constexpr std::array kAll = {
 #if defined(MOE_HAVE_X86)
+    &isa_avx512::kVnniIsa,
     &isa_avx512::kIsa,
     &isa_avx2::kIsa,
 #endif

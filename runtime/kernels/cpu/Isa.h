@@ -76,14 +76,20 @@ struct QuantGemmArgs {
   int64_t depth = 0;
 };
 
-/// Rows rounded to 8 bits in blocks of 32, the scale of a block its largest
-/// magnitude / 127 in f32.
-struct QuantRows {
-  int8_t *codes = nullptr; ///< [rows][depth rounded up to 32], zeros after it
-  float *scales = nullptr; ///< [rows][ceil(depth / 32)]
-  int32_t *sums = nullptr; ///< of the codes of a block, as scales
+/// 32 numbers of a row rounded to 8 bits: scale = largest magnitude / 127, codes
+/// x / scale to the nearest, ties to even, at most 127. All 0 if the scale is 0.
+/// NaN and infinities give codes of 0 and a scale that is NaN, so that they are
+/// not lost.
+struct QuantBlock {
+  static constexpr int64_t kSize = 32;
+  int8_t codes[kSize];
+  float scale;
+  int32_t negatedSum; ///< of the codes: what a zero point of 1 adds
 
-  static constexpr int64_t kBlock = 32;
+  /// Of a row, the last one filled up with zeros.
+  static constexpr int64_t count(int64_t depth) {
+    return (depth + kSize - 1) / kSize;
+  }
 };
 
 /// c[r][16 p + j] = sum over the blocks of 32 rows d, in order, of
@@ -91,8 +97,8 @@ struct QuantRows {
 /// codes is exact; each block is added with one fused multiply-add:
 /// fma(f32(sum), scaleB * scaleA, c). The portable table rounds the product.
 struct Int8GemmArgs {
-  QuantRows a;   ///< first row
-  QuantPanels b; ///< blocks are multiples of 32
+  const QuantBlock *a = nullptr; ///< [rows][QuantBlock::count(depth)]
+  QuantPanels b;                 ///< blocks are multiples of 32
   float *c = nullptr;
   int64_t cStride = 0;
   int64_t rows = 0;
@@ -152,10 +158,8 @@ struct Isa {
 
   void (*gemm)(const GemmArgs &args);
   void (*gemmQuant)(const QuantGemmArgs &args);
-  /// One row of `depth` numbers. NaN and infinities give codes of 0 and a scale
-  /// that is NaN, so that they are not lost.
-  void (*quantizeRow)(const float *x, int64_t depth, int8_t *codes,
-                      float *scales, int32_t *sums);
+  /// One row of `depth` numbers to QuantBlock::count(depth) blocks.
+  void (*quantizeRow)(const float *x, int64_t depth, QuantBlock *blocks);
   void (*gemmInt8)(const Int8GemmArgs &args);
   /// out[i] = act(gate[i]), times the linear part (linear[i]) unless that is
   /// null. `count` is a multiple of 8.

@@ -21,6 +21,8 @@ extern const Isa kIsa;
 
 void gemm(const GemmArgs &args);
 void gemmQuant(const QuantGemmArgs &args);
+void quantizeRow(const float *x, int64_t depth, QuantBlock *blocks);
+void gemmInt8(const Int8GemmArgs &args);
 void activate(const ActivationArgs &args, const float *gate,
               const float *linear, float *out, int64_t count);
 void toF32(DType from, const void *x, float *y, int64_t count);

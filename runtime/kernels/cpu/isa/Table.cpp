@@ -8,6 +8,13 @@
 #include "runtime/kernels/cpu/isa/Functions.h"
 #include "runtime/kernels/cpu/isa/Vec.h"
 
+#if MOE_ISA_HAS_AVX512
+namespace moe::cpu::isa_avx512vnni {
+/// Of GemmInt8.cpp, which is compiled once more.
+void gemmInt8(const Int8GemmArgs &args);
+} // namespace moe::cpu::isa_avx512vnni
+#endif
+
 namespace moe::cpu::MOE_ISA {
 
 static bool isSupported() {
@@ -26,13 +33,15 @@ static bool isSupported() {
 #endif
 }
 
-const Isa kIsa = {
+static constexpr Isa kTable = {
     .name = MOE_ISA_HAS_AVX512 ? "avx512"
             : MOE_ISA_HAS_FMA  ? "avx2"
                                : "portable",
     .isSupported = isSupported,
     .gemm = gemm,
     .gemmQuant = gemmQuant,
+    .quantizeRow = quantizeRow,
+    .gemmInt8 = gemmInt8,
     .activate = activate,
     .toF32 = toF32,
     .fromF32 = fromF32,
@@ -55,5 +64,23 @@ const Isa kIsa = {
     .loadTile = loadTile,
     .storeTile = storeTile,
 };
+
+const Isa kIsa = kTable;
+
+#if MOE_ISA_HAS_AVX512
+static bool hasVnni() {
+  return isSupported() && __builtin_cpu_supports("avx512vnni");
+}
+
+static constexpr Isa withVnni() {
+  Isa table = kTable;
+  table.name = "avx512vnni";
+  table.isSupported = hasVnni;
+  table.gemmInt8 = isa_avx512vnni::gemmInt8;
+  return table;
+}
+
+const Isa kVnniIsa = withVnni();
+#endif
 
 } // namespace moe::cpu::MOE_ISA

@@ -1,0 +1,288 @@
+//===- GemmInt8.cpp - Products of rounded rows and panels of codes --------===//
+//
+// Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A tile of R rows and P panels takes one block of 32 after another: the
+// products of codes are summed exactly (CodeSums.h), then the sum is scaled and
+// added to the f32 totals, which stay in registers or the first cache. A total
+// is one chain of additions in the order of the blocks whatever tile its row
+// falls into, so R and P are chosen for speed alone.
+//
+//   registers              of            tile of many rows
+//   avx512vnni             32 x 16       6 x 2 panels, 12 sums and 12 totals
+//   avx512, 4 / 8 bits     32 x 16       6 x 2, 4 x 2 panels, 12 / 16 sums
+//   avx2, 4 / 8 bits       16 x 8        4 x 1, 2 x 1 panels, 8 sums
+//
+// With VNNI a block of a tile's element is 8 multiplications of codes and 2 for
+// its scales on the same two units: 80 % of the peak can be reached.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/kernels/cpu/isa/CodeSums.h"
+#include "runtime/kernels/cpu/isa/Functions.h"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+namespace moe::cpu::MOE_ISA {
+
+static constexpr int64_t kBlock = QuantBlock::kSize;
+
+//===----------------------------------------------------------------------===//
+// Rounding
+//===----------------------------------------------------------------------===//
+
+typedef int8_t I8x8 __attribute__((vector_size(8)));
+
+static MOE_INLINE QuantBlock quantizeBlock(const float *numbers) {
+  constexpr int kVectors = kBlock / kLanes;
+  F32x8 x[kVectors];
+  // Magnitudes are ordered as their bits are, NaN behind infinity.
+  I32x8 most{};
+  for (int v = 0; v < kVectors; ++v) {
+    x[v] = load(numbers + v * kLanes);
+    I32x8 magnitude = bits(abs(x[v]));
+    most = magnitude > most ? magnitude : most;
+  }
+  int32_t largest = 0;
+  for (int i = 0; i < kLanes; ++i)
+    largest = std::max(largest, most[i]);
+  QuantBlock block{};
+  constexpr int32_t kInfinity = 0x7f800000;
+  if (largest >= kInfinity) {
+    block.scale = std::numeric_limits<float>::quiet_NaN();
+    return block;
+  }
+  float magnitude;
+  std::memcpy(&magnitude, &largest, sizeof magnitude);
+  block.scale = magnitude / 127;
+  F32x8 divisor = splat(block.scale > 0 ? block.scale : 1.0f);
+  I32x8 sum{};
+  for (int v = 0; v < kVectors; ++v) {
+    // A scale that is subnormal may be too small.
+    F32x8 ratio = minOf(maxOf(x[v] / divisor, splat(-127)), splat(127));
+    I32x8 code = toInt(roundSmall(ratio));
+    sum += code;
+    I8x8 bytes = __builtin_convertvector(code, I8x8);
+    std::memcpy(block.codes + v * kLanes, &bytes, sizeof bytes);
+  }
+  for (int i = 0; i < kLanes; ++i)
+    block.negatedSum -= sum[i];
+  return block;
+}
+
+void quantizeRow(const float *x, int64_t depth, QuantBlock *blocks) {
+  int64_t d = 0;
+  for (; d + kBlock <= depth; d += kBlock)
+    *blocks++ = quantizeBlock(x + d);
+  if (d == depth)
+    return;
+  float rest[kBlock] = {};
+  std::copy(x + d, x + depth, rest);
+  *blocks = quantizeBlock(rest);
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// Rows of the tiles of large products, and panels.
+template <int Bits> static constexpr int tileRows() {
+#if MOE_ISA_HAS_AVX512 && defined(__AVX512VNNI__)
+  return 6;
+#elif MOE_ISA_HAS_AVX512
+  return Bits == 4 ? 6 : 4;
+#elif MOE_ISA_HAS_FMA
+  return Bits == 4 ? 4 : 2;
+#else
+  return 2;
+#endif
+}
+/// Panels that a tile of R rows takes at most.
+template <int R> static constexpr int panelsOf() {
+#if MOE_ISA_HAS_AVX512
+  return R <= 4 ? 4 : 2;
+#else
+  return R == 1 ? 2 : 1;
+#endif
+}
+
+namespace {
+struct TileArgs {
+  const QuantBlock *a;
+  int64_t blocks; ///< of a row
+  QuantPanels b;
+  float *c;
+  int64_t cStride;
+};
+} // namespace
+
+static MOE_INLINE Columns loadScales(const std::byte *p, DType type, int part) {
+  if (type == DType::F16)
+    return loadColumns(reinterpret_cast<const Half *>(p) + kColumns * part);
+  return loadColumns(reinterpret_cast<const float *>(p) + kColumns * part);
+}
+
+/// One block of 32: sums of codes, scaled and added to the totals.
+template <int Bits, bool HasZeros, int R, int P>
+static MOE_INLINE void
+addBlock(const QuantBlock *const (&row)[R], const std::byte *const (&codes)[P],
+         const Columns (&scale)[P * kParts], const Zeros (&zeros)[P * kParts],
+         Columns (&total)[R][P * kParts]) {
+  constexpr int kVectors = P * kParts;
+  using Sum = CodeSum<Bits>;
+  Sum sum[R][kVectors];
+  auto offset = [&](int r, int v) {
+    RowSum rowSum = loadRowSum(&row[r]->negatedSum);
+    return HasZeros ? timesZeros(rowSum, zeros[v])
+                    : timesPower(rowSum, Bits - 1);
+  };
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      sum[r][v].begin(offset(r, v));
+#pragma GCC unroll 4
+  for (int g = 0; g < 4; ++g) { // of eight rows of the weights
+    typename Sum::Word words[kVectors][2];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      Sum::load(codes[v / kParts] + g * Bits * 16 + v % kParts * kColumns * 4,
+                words[v]);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half)
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        RowCodes x = loadRowCodes(row[r]->codes + 8 * g + 4 * half);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v)
+          sum[r][v].add(words[v][half], x);
+      }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    Columns rowScale = allColumns(row[r]->scale);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      total[r][v] = fmaColumns(sum[r][v].value(offset(r, v)),
+                               scale[v] * rowScale, total[r][v]);
+  }
+}
+
+template <int Bits, bool HasZeros, int R, int P>
+static void tile(const TileArgs &t) {
+  constexpr int kVectors = P * kParts;
+  Columns total[R][kVectors];
+  const QuantBlock *row[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    row[r] = t.a + r * t.blocks;
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      total[r][v] = Columns{};
+  }
+  const std::byte *codes[P], *scales[P], *zerosOf[P];
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) {
+    codes[p] = t.b.data + p * t.b.panelStride;
+    scales[p] = codes[p] + t.b.scales;
+    zerosOf[p] = codes[p] + t.b.zeros;
+  }
+  const int64_t perScale = t.b.block / kBlock;
+  for (int64_t left = t.blocks; left > 0;) {
+    Columns scale[kVectors];
+    Zeros zeros[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      int p = v / kParts, part = v % kParts;
+      scale[v] = loadScales(scales[p], t.b.scaleType, part);
+      if constexpr (HasZeros)
+        zeros[v] = loadZeros(zerosOf[p] + part * kColumns);
+    }
+    int64_t count = std::min(left, perScale);
+    left -= count;
+    do {
+      addBlock<Bits, HasZeros, R, P>(row, codes, scale, zeros, total);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r)
+        ++row[r];
+#pragma GCC unroll 16
+      for (int p = 0; p < P; ++p)
+        codes[p] += Bits * 64;
+    } while (--count > 0);
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+      scales[p] += t.b.scaleType == DType::F16 ? 32 : 64;
+      zerosOf[p] += 16;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      storeColumns(t.c + r * t.cStride + kColumns * v, total[r][v]);
+}
+
+/// Calls f with 1, 2 .. or Max as a constant, whichever `rows` is.
+template <int Max, typename F>
+static MOE_INLINE void withRows(int64_t rows, F f) {
+  if constexpr (Max > 1)
+    if (rows < Max)
+      return withRows<Max - 1>(rows, f);
+  f(std::integral_constant<int, Max>());
+}
+
+/// Rows of the next tile: as even as it goes, so that no thin tile remains.
+static int64_t nextRows(int64_t remaining, int64_t most) {
+  if (remaining <= most)
+    return remaining;
+  return remaining < 2 * most ? (remaining + 1) / 2 : most;
+}
+
+/// All rows and the P panels from `first` on.
+template <int Bits, bool HasZeros, int P>
+static void allRows(const Int8GemmArgs &g, int64_t first) {
+  TileArgs t{g.a, QuantBlock::count(g.depth), g.b, g.c + 16 * first, g.cStride};
+  t.b.data += first * g.b.panelStride;
+  for (int64_t row = 0; row < g.rows;) {
+    constexpr int kMost = tileRows<Bits>();
+    int64_t rows = nextRows(g.rows - row, kMost);
+    withRows<kMost>(rows, [&]<int R>(std::integral_constant<int, R>) {
+      if constexpr (P <= panelsOf<R>())
+        tile<Bits, HasZeros, R, P>(t);
+    });
+    t.a += rows * t.blocks;
+    t.c += rows * t.cStride;
+    row += rows;
+  }
+}
+
+template <int Bits, bool HasZeros> static void gemmOf(const Int8GemmArgs &g) {
+  // The largest tile of rows decides how many panels registers allow.
+  constexpr int kMost = tileRows<Bits>();
+  int64_t most = 0;
+  withRows<kMost>(
+      std::min<int64_t>(g.rows, kMost),
+      [&]<int R>(std::integral_constant<int, R>) { most = panelsOf<R>(); });
+  for (int64_t p = 0; p < g.panels;) {
+    int64_t panels = std::min(most, g.panels - p);
+    withRows<4>(panels, [&]<int P>(std::integral_constant<int, P>) {
+      allRows<Bits, HasZeros, P>(g, p);
+    });
+    p += panels;
+  }
+}
+
+void gemmInt8(const Int8GemmArgs &g) {
+  if (g.rows == 0)
+    return;
+  if (g.b.bits == 4)
+    return g.b.hasZeroPoints ? gemmOf<4, true>(g) : gemmOf<4, false>(g);
+  return g.b.hasZeroPoints ? gemmOf<8, true>(g) : gemmOf<8, false>(g);
+}
+
+} // namespace moe::cpu::MOE_ISA
