@@ -8,6 +8,8 @@
 #include "dialect/moe/ParamCodes.h"
 #include "frontend/onnx/Builders.h"
 
+#include "mlir/IR/Remarks.h"
+
 using namespace mlir;
 using namespace moe::dialect;
 
@@ -106,10 +108,26 @@ static LogicalResult checkBits(NodeContext &n, int64_t bits, int64_t block) {
   return success();
 }
 
+/// How a product reads its rows at an accuracy level. 4 asks for 8 bits; what
+/// the others allow is no more than exact.
+static Arithmetic arithmeticAt(NodeContext &n, int64_t level, int64_t block) {
+  if (level != 4)
+    return Arithmetic::Float;
+  bool hasFloatZeros = n.has(3) && isa<FloatType>(n.elementType(3));
+  if (block % 32 == 0 && !hasFloatZeros)
+    return Arithmetic::Int8;
+  mlir::remark::missed(
+      n.location(),
+      mlir::remark::RemarkOpts::name("arithmetic").category("moe-import"))
+      << (hasFloatZeros ? "computes in float: its zero points are floats"
+                        : "computes in float: its blocks are no multiples of "
+                          "32");
+  return Arithmetic::Float;
+}
+
 LogicalResult buildMatMulNBits(NodeContext &n) {
   int64_t k = n.requiredInt("K"), size = n.requiredInt("N");
   int64_t bits = n.intAttr("bits", 4), block = n.requiredInt("block_size");
-  // 4 asks for rows of 8 bits; what the others allow is no more than exact.
   int64_t accuracy = n.intAttr("accuracy_level", 0);
   if (n.hasFailed() || failed(checkBits(n, bits, block)) ||
       failed(n.expectInt("weight_prepacked", 0, 0)))
@@ -127,7 +145,7 @@ LogicalResult buildMatMulNBits(NodeContext &n) {
   Value b = n.param(*weight, paramNameOf(n.value(1)));
   b = n.cast(b, n.elementType(0));
   Value result = n.matmul(n.value(0), b, Value(), /*transposeB=*/false,
-                          accuracy == 4 ? Arithmetic::Int8 : Arithmetic::Float);
+                          arithmeticAt(n, accuracy, block));
   if (n.has(5))
     result = n.binary(BinaryKind::Add, result, n.value(5));
   n.set(0, result);
