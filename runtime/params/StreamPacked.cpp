@@ -159,24 +159,24 @@ WindowSource moe::dequantizedWindows(QuantSource source, DType dtype) {
 }
 
 /// Rounds the columns [first, first + count) of a piece; `numbers` are the rows
-/// [begin, end) of its blocks, row major.
+/// [begin, end) of its blocks, column after column.
 static void roundColumns(const QuantFormat &format, int64_t begin, int64_t end,
                          int64_t first, int64_t count, const float *numbers,
                          QuantPiece &piece) {
   std::vector<uint8_t> codes(end - begin);
   const QuantWindow &window = piece.window;
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = first; i < first + count; ++i) {
     for (int64_t b = 0; b < piece.numBlocks; ++b) {
       int64_t row = b * format.block;
       BlockScale scale = quantizeBlock(
-          format, numbers + row * count + i, count,
-          std::min(format.block, end - begin - row), codes.data() + row, 1);
-      int64_t at = (first + i) * piece.numBlocks + b;
-      piece.scales[at] = scale.scale;
-      piece.zeros[at] = static_cast<uint8_t>(scale.zero);
+          format, numbers + row, 1, std::min(format.block, end - begin - row),
+          codes.data() + row, 1);
+      piece.scales[i * piece.numBlocks + b] = scale.scale;
+      piece.zeros[i * piece.numBlocks + b] = static_cast<uint8_t>(scale.zero);
     }
     std::copy_n(codes.begin() + window.firstRow - begin, window.numRows,
-                piece.codes.begin() + (first + i) * window.numRows);
+                piece.codes.begin() + i * window.numRows);
+    numbers += end - begin;
   }
 }
 
@@ -189,14 +189,20 @@ QuantSource moe::roundedCodes(const QuantFormat &format, int64_t depth,
     int64_t end = std::min(begin + piece.numBlocks * format.block, depth);
     int64_t width =
         std::max<int64_t>(kPieceNumbers / std::max<int64_t>(end - begin, 1), 1);
-    std::vector<float> floats;
+    std::vector<float> rows, columns;
     for (int64_t first = 0; first < window.numColumns; first += width) {
       int64_t count = std::min(width, window.numColumns - first);
-      floats.resize((end - begin) * count);
+      std::array sizes = {end - begin, count};
+      rows.resize(sizes[0] * sizes[1]);
+      columns.resize(rows.size());
       MOE_RETURN_IF_ERROR(numbers(std::array{begin, window.firstColumn + first},
-                                  std::array{end - begin, count},
-                                  std::as_writable_bytes(std::span(floats))));
-      roundColumns(format, begin, end, first, count, floats.data(), piece);
+                                  sizes,
+                                  std::as_writable_bytes(std::span(rows))));
+      copyStrided(2, {count, end - begin},
+                  std::as_bytes(std::span(rows)).data(), {1, count},
+                  std::as_writable_bytes(std::span(columns)).data(),
+                  {end - begin, 1}, sizeof(float));
+      roundColumns(format, begin, end, first, count, columns.data(), piece);
     }
     return Status::ok();
   };
