@@ -10,6 +10,7 @@
 // checks
 //
 //   * that moe-inspect lists exactly the MoE layers of check.json,
+//   * that matrices are kept in codes, or that none is, if check.json says so,
 //   * that moe-run reproduces the expected outputs,
 //   * that the work is spread: no rank holds more than its share of the expert
 //     weights, and all ranks together compute at most tokens * k expert rows.
@@ -71,6 +72,8 @@ public:
     std::string plan = scratch.path / "model.moeplan";
     std::vector<std::string> args = {folder / "model.onnx", "-o", plan,
                                      "--ranks=" + std::to_string(theRanks)};
+    for (const json &option : spec.value("opt", json::array()))
+      args.push_back(option);
     args.insert(args.end(), theOptions.begin(), theOptions.end());
     Outcome compiled = runTool("moe-opt", args, scratch.path);
     if (spec.value("refused", false)) {
@@ -82,13 +85,14 @@ public:
     }
     ASSERT_EQ(compiled.exitCode, 0) << compiled.errors;
     json layers = spec.value("moe_layers", json::array());
-    checkLayers(plan, layers);
+    checkPlan(plan, spec, layers);
     for (const fs::path &inputs : referenceInputs(folder))
       checkRun(plan, inputs, spec, layers);
   }
 
 private:
-  void checkLayers(const std::string &plan, const json &layers) {
+  void checkPlan(const std::string &plan, const json &spec,
+                 const json &layers) {
     Outcome inspected = runTool("moe-inspect", {plan, "--json"}, scratch.path);
     ASSERT_EQ(inspected.exitCode, 0) << inspected.errors;
     json found = json::array();
@@ -96,6 +100,14 @@ private:
     for (const json &layer : report["moe_layers"])
       found.push_back({layer["experts"], layer["k"]});
     EXPECT_EQ(found, layers);
+    // Slices of experts may begin within blocks.
+    if (spec.contains("codes") && theRanks == 1)
+      for (const json &weight : report["weights"]) {
+        auto layout = weight["layout"].get<std::string>();
+        if (layout.starts_with("panel16"))
+          EXPECT_EQ(layout.starts_with("panel16.q"), spec["codes"].get<bool>())
+              << weight;
+      }
   }
 
   void checkRun(const std::string &plan, const fs::path &inputs,
