@@ -80,6 +80,7 @@ static constexpr Isa withVnni() {
   return table;
 }
 
+extern const Isa kVnniIsa;
 const Isa kVnniIsa = withVnni();
 #endif
 
