@@ -9,7 +9,7 @@
 #include "runtime/params/BlockPart.h"
 #include "runtime/params/HeldBlocks.h"
 #include "runtime/params/Layouts.h"
-#include "runtime/params/ParamExpr.h"
+#include "runtime/params/PackHeld.h"
 #include "runtime/support/CheckedMath.h"
 
 #include <cstring>
@@ -82,15 +82,6 @@ struct WeightStore::Impl {
           std::string_view layout) const;
   Status verify(uint32_t param, const HeldBlock &held);
   StatusOr<AlignedBytes> allocate(const plan::ParamT &param, uint64_t bytes);
-  StatusOr<QuantSource> codesOf(const plan::ParamT &param,
-                                const plan::BlockT &block,
-                                const QuantFormat &format) const;
-  StatusOr<WindowSource> sourceOf(const plan::ParamT &param,
-                                  const plan::BlockT &block) const;
-  Status packCodes(const plan::ParamT &param, const HeldBlock &held,
-                   const QuantFormat &format, const BytesSink &sink) const;
-  Status packNumbers(const plan::ParamT &param, const HeldBlock &held,
-                     std::string_view layout, const BytesSink &sink) const;
 
   /// The entry of a key, made when it is new.
   template <typename Map, typename Key>
@@ -189,102 +180,6 @@ Status WeightStore::Impl::verify(uint32_t index, const HeldBlock &held) {
   });
 }
 
-/// The codes of a whole block of a parameter in this format.
-StatusOr<QuantSource>
-WeightStore::Impl::codesOf(const plan::ParamT &param, const plan::BlockT &block,
-                           const QuantFormat &format) const {
-  switch (block.source) {
-  case plan::BlockSource_Embedded:
-    return packedCodes(format, param.dims, plan.blockBytes(block));
-  case plan::BlockSource_Reference: {
-    std::optional<QuantMatrix> matrix = evaluator->codes(block.expr);
-    if (!matrix || matrix->format != format)
-      return Status(StatusCode::BadPlan, "param " + param.name +
-                                             ": has no codes of the format " +
-                                             quantLayoutName(format));
-    return std::move(matrix->source);
-  }
-  case plan::BlockSource_Synthetic:
-    break;
-  }
-  return syntheticCodes(block.seed, format, param.dims);
-}
-
-/// Windows of a whole block, whatever it is made of.
-StatusOr<WindowSource>
-WeightStore::Impl::sourceOf(const plan::ParamT &param,
-                            const plan::BlockT &block) const {
-  using Indices = std::span<const int64_t>;
-  using Out = std::span<std::byte>;
-  std::optional<QuantFormat> format = parseQuantLayout(param.layout);
-  if (block.source == plan::BlockSource_Reference)
-    return WindowSource([&](Indices starts, Indices sizes, Out out) {
-      return evaluator->evaluate(block.expr, starts, sizes, out)
-          .at("param " + param.name);
-    });
-  if (format) {
-    MOE_ASSIGN_OR_RETURN(QuantSource codes, codesOf(param, block, *format));
-    return dequantizedWindows(std::move(codes), DType(param.dtype));
-  }
-  if (block.source == plan::BlockSource_Embedded)
-    return WindowSource([&](Indices starts, Indices sizes, Out out) {
-      readBlockWindow(param.layout, DType(param.dtype), param.dims,
-                      plan.blockBytes(block), starts, sizes, out);
-      return Status::ok();
-    });
-  return WindowSource([&](Indices starts, Indices sizes, Out out) {
-    fillSynthetic(block.seed, DType(param.dtype), param.dims, starts, sizes,
-                  out);
-    return Status::ok();
-  });
-}
-
-/// Packs codes as codes.
-Status WeightStore::Impl::packCodes(const plan::ParamT &param,
-                                    const HeldBlock &held,
-                                    const QuantFormat &format,
-                                    const BytesSink &sink) const {
-  if (parseQuantLayout(param.layout) != format)
-    return Status(StatusCode::Unsupported,
-                  "param " + param.name + ": layout '" + param.layout +
-                      "' cannot become '" + quantLayoutName(format) + "'");
-  if (held.axis == 0 &&
-      (held.part.begin % format.block != 0 ||
-       (held.part.end % format.block != 0 && held.part.end != param.dims[0])))
-    return Status(StatusCode::Unsupported,
-                  "param " + param.name + ": a part cuts blocks of " +
-                      std::to_string(format.block) + " codes");
-  MOE_ASSIGN_OR_RETURN(QuantSource whole,
-                       codesOf(param, *param.blocks[held.block], format));
-  QuantSource part = [&](const QuantWindow &window, QuantPiece &piece) {
-    QuantWindow moved = window;
-    if (held.axis == 0)
-      moved.firstRow += held.part.begin;
-    else if (held.axis == 1)
-      moved.firstColumn += held.part.begin;
-    return whole(moved, piece);
-  };
-  return streamPacked(part, format, held.dims(param.dims), sink);
-}
-
-/// Packs numbers, which may have been codes.
-Status WeightStore::Impl::packNumbers(const plan::ParamT &param,
-                                      const HeldBlock &held,
-                                      std::string_view layout,
-                                      const BytesSink &sink) const {
-  MOE_ASSIGN_OR_RETURN(WindowSource whole,
-                       sourceOf(param, *param.blocks[held.block]));
-  WindowSource part = [&](std::span<const int64_t> starts,
-                          std::span<const int64_t> sizes,
-                          std::span<std::byte> out) {
-    std::vector<int64_t> moved(starts.begin(), starts.end());
-    moved[held.axis] += held.part.begin;
-    return whole(moved, sizes, out);
-  };
-  return streamPacked(held.axis < 0 ? whole : part, DType(param.dtype),
-                      held.dims(param.dims), layout, sink);
-}
-
 Status WeightStore::Impl::load(uint32_t index, const HeldBlock &held,
                                std::string_view layout, Entry &entry) {
   const plan::ParamT &param = *plan.program().params[index];
@@ -306,9 +201,8 @@ Status WeightStore::Impl::load(uint32_t index, const HeldBlock &held,
     to += piece.size();
     return Status::ok();
   };
-  if (std::optional<QuantFormat> format = parseQuantLayout(layout))
-    return packCodes(param, held, *format, sink);
-  return packNumbers(param, held, layout, sink);
+  return packHeld({plan, evaluator ? &*evaluator : nullptr}, param, held,
+                  layout, sink);
 }
 
 StatusOr<BlockView> WeightStore::Impl::loadBlock(uint32_t param,
