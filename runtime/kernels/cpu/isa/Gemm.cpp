@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Panels of two bytes are widened as they are loaded. If more than one tile of
-// rows reads them, a block of the depth is widened once, into the first cache.
+// rows reads them, a block of the depth may be widened once, into the first
+// cache.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,32 +27,49 @@ template <typename T, int R> static void fewRows(const GemmArgs &g) {
       });
 }
 
+/// Whether tiles of many rows read panels of T in place. AVX-512 widens two
+/// bytes in units that products leave alone.
+template <typename T> constexpr bool kWidensInTiles = std::is_same_v<T, float>;
+#if MOE_ISA_HAS_AVX512
+template <> constexpr bool kWidensInTiles<Half> = true;
+template <> constexpr bool kWidensInTiles<BFloat16> = true;
+#endif
+
 namespace {
 /// The panels of a product, as manyRows reads them.
 template <typename T> struct Panels {
-  static constexpr bool kIsWide = std::is_same_v<T, float>;
+  static constexpr bool kIsInPlace = kWidensInTiles<T>;
+  using Element = std::conditional_t<kIsInPlace, T, float>;
   const GemmArgs &g;
+
+  const T *at(int64_t panel, int64_t depth) const {
+    return static_cast<const T *>(g.b) + panel * g.panelStride +
+           depth * g.bStride;
+  }
 
   template <int P>
   void read(int64_t first, int64_t from, int64_t depth, float *room,
-            TileArgs<float> &t) const {
-    const T *panels = static_cast<const T *>(g.b) + first * g.panelStride;
-    const T *b = panels + from * g.bStride;
-    // Behind the last depth block are the next panels.
-    const T *next = from + depth < g.depth ? b + depth * g.bStride
-                                           : panels + P * g.panelStride;
-    if constexpr (kIsWide) {
-      t.b = b;
+            TileArgs<Element> &t) const {
+    t.aheadStride = g.bStride * static_cast<int64_t>(sizeof(T));
+    if constexpr (kIsInPlace) {
+      t.b = at(first, from);
       t.bStride = g.bStride;
       t.panelStride = g.panelStride;
-      t.ahead = reinterpret_cast<const char *>(next);
-      t.aheadStride = g.bStride * static_cast<int64_t>(sizeof(T));
-      t.aheadPanelStride = g.panelStride * static_cast<int64_t>(sizeof(T));
     } else {
+      t.b = room;
+      t.bStride = 16;
+      t.panelStride = kDepthBlock * 16;
       for (int p = 0; p < P; ++p)
-        widen(b + p * g.panelStride, next + p * g.panelStride, depth,
-              room + p * kDepthBlock * 16);
+        widen(at(first + p, from),
+              reinterpret_cast<const T *>(ahead<P>(first, from + depth, p)),
+              depth, room + p * kDepthBlock * 16);
     }
+  }
+
+  /// Behind the depth are the next panels.
+  template <int P> const char *ahead(int64_t first, int64_t from, int p) const {
+    return reinterpret_cast<const char *>(
+        from < g.depth ? at(first + p, from) : at(first + P + p, 0));
   }
 
   /// `depth` rows of a panel as f32; as many from `next` on come nearer.

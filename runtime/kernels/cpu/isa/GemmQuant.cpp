@@ -35,6 +35,10 @@ template <int Bits> static constexpr int64_t wordBytes(int64_t depth) {
   return depth * (16 * Bits / 8);
 }
 
+/// Rows between what is multiplied and what comes into the cache: the hardware
+/// follows a panel, but neither its scales nor into the next page.
+static constexpr int64_t kAheadRows = 256;
+
 //===----------------------------------------------------------------------===//
 // Few rows
 //===----------------------------------------------------------------------===//
@@ -43,10 +47,10 @@ namespace {
 /// R rows and P panels of codes with what their current block has in common.
 template <int Bits, int R, int P> struct QuantTile {
   static constexpr int kRows = Codes<Bits>::kRows;
-  static constexpr int kAhead = 2048;
 
   const float *row[R];
   const std::byte *word[P];
+  int64_t ahead; ///< bytes from a word to one that comes into the cache
   Columns acc[R][P * kParts];
   Columns scale[P * kParts];
   Bases<Bits> base[P];
@@ -56,6 +60,25 @@ template <int Bits, int R, int P> struct QuantTile {
     for (int p = 0; p < P; ++p)
       for (int i = 0; i < kParts; ++i)
         base[p].set(i, zeroColumns(q, panels + p * q.panelStride, block, i));
+  }
+
+  /// What lies behind `block`, far enough to be there in time, comes into the
+  /// cache: codes with each word, scales now. After `blocks` blocks of the
+  /// panels come those `next` bytes further.
+  MOE_INLINE void setAhead(const QuantPanels &q, const std::byte *panels,
+                           int64_t block, int64_t blocks, int64_t next) {
+    int64_t target = block + std::max<int64_t>(1, kAheadRows / q.block);
+    int64_t offset = 0;
+    if (target >= blocks) {
+      target -= blocks;
+      offset = next;
+    }
+    ahead = offset + wordBytes<Bits>((target - block) * q.block);
+    const std::byte *scales = panels + offset + q.scales +
+                              target * (q.scaleType == DType::F32 ? 64 : 32);
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+      __builtin_prefetch(scales + p * q.panelStride);
   }
 
   MOE_INLINE void setScales(const QuantPanels &q, const std::byte *panels,
@@ -80,7 +103,7 @@ template <int Bits, int R, int P> struct QuantTile {
         words[0][kParts * p + i] = read;
         words[1][kParts * p + i] = read >> 16;
       }
-      __builtin_prefetch(word[p] + kAhead);
+      __builtin_prefetch(word[p] + ahead);
       word[p] += 64;
     }
 #pragma GCC unroll 16
@@ -131,8 +154,11 @@ static void quantTile(const QuantGemmArgs &g, int64_t first) {
     for (int i = 0; i < kParts; ++i)
       t.base[p].set(i, allColumns(1 << (Bits - 1)));
   }
+  int64_t blocks = (g.depth + q.block - 1) / q.block;
+  int64_t next = first + P < g.panels ? P * q.panelStride : 0;
   for (int64_t d = 0, block = 0; d < g.depth; ++block) {
     int64_t end = std::min(g.depth, d + q.block);
+    t.setAhead(q, panels, block, blocks, next);
     t.setScales(q, panels, block);
     if (q.hasZeroPoints)
       t.setZeros(q, panels, block);
@@ -158,20 +184,26 @@ static void quantTile(const QuantGemmArgs &g, int64_t first) {
 namespace {
 /// The panels of a product, as manyRows reads them.
 template <int Bits> struct WidenedPanels {
-  static constexpr bool kIsWide = false;
+  static constexpr bool kIsInPlace = false;
+  using Element = float;
   const QuantGemmArgs &g;
 
   template <int P>
   void read(int64_t first, int64_t from, int64_t depth, float *room,
-            TileArgs<float> &) const {
+            TileArgs<float> &t) const {
+    t.b = room;
+    t.bStride = 16;
+    t.panelStride = kDepthBlock * 16;
     // Behind the last depth block are the next panels.
     int64_t stride = g.b.panelStride;
-    int64_t at = wordBytes<Bits>(from);
-    int64_t ahead =
-        from + depth < g.depth ? wordBytes<Bits>(depth) : P * stride - at;
+    int64_t ahead = from + depth < g.depth ? wordBytes<Bits>(depth)
+                                           : P * stride - wordBytes<Bits>(from);
     const std::byte *panel = g.b.data + first * stride;
     for (int p = 0; p < P; ++p, panel += stride)
       widen(panel, ahead, from, from + depth, room + p * kDepthBlock * 16);
+  }
+  template <int P> const char *ahead(int64_t, int64_t, int) const {
+    return nullptr; // comes while panels are widened
   }
 
   /// Rows [from, end) of a panel as f32, up to the end of their last word; what

@@ -16,8 +16,8 @@
 //   avx512       32 x 16      12 x 2 panels, 24 sums      2 columns
 //
 // Where several tiles of rows read the same panels, a block of the depth stays
-// in the first cache for all of them (manyRows). Panels of other types than
-// f32 are widened there once; panels of f32 are read in place.
+// in the first cache for all of them (manyRows). Panels are read in place, if
+// widening them is free, or are widened there once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,8 +39,8 @@ inline constexpr int kTileRows = 6, kTilePanels = 1;
 inline constexpr int kTileRows = 2, kTilePanels = 1;
 #endif
 /// Depth after which a tile of a large product gives way to the next rows, so
-/// that its part of the panels (16 KiB each) stays in the first cache.
-inline constexpr int64_t kDepthBlock = 256;
+/// that its part of the panels (8 KiB each) stays in the first cache.
+inline constexpr int64_t kDepthBlock = 128;
 
 /// Panels that a tile of R rows takes at most. With few rows several panels
 /// are in flight, because one chain cannot keep the multipliers busy.
@@ -64,14 +64,14 @@ template <typename T> struct TileArgs {
   int64_t cStride;
   int64_t depth;
   bool accumulate;
-  /// What comes into the cache meanwhile, in steps as b; may be null.
+  /// What comes into the cache meanwhile, a line for each row of the depth.
   const char *ahead = nullptr;
-  int64_t aheadStride = 0, aheadPanelStride = 0;
+  int64_t aheadStride = 0;
 };
 
-/// One tile; `Fetch` panels of what is ahead come into the cache. GCC keeps the
+/// One tile; if `Fetches`, what is ahead comes into the cache. GCC keeps the
 /// accumulators in registers only if the loops over them are unrolled.
-template <typename T, int R, int P, int Fetch = 0>
+template <typename T, int R, int P, bool Fetches = false>
 static void tile(const TileArgs<T> &t) {
   constexpr int kVectors = P * kParts;
   Columns acc[R][kVectors];
@@ -91,7 +91,6 @@ static void tile(const TileArgs<T> &t) {
     panel[p] = t.b + p * t.panelStride;
   const char *ahead = t.ahead;
   const int64_t depth = t.depth, step = t.bStride, aheadStep = t.aheadStride;
-  const int64_t aheadPanel = t.aheadPanelStride;
   for (int64_t d = 0; d < depth; ++d) {
     Columns column[kVectors];
 #pragma GCC unroll 16
@@ -101,10 +100,8 @@ static void tile(const TileArgs<T> &t) {
         column[kParts * p + i] = loadColumns(panel[p] + kColumns * i);
       panel[p] += step;
     }
-    if constexpr (Fetch > 0) {
-#pragma GCC unroll 16
-      for (int p = 0; p < Fetch; ++p)
-        __builtin_prefetch(ahead + p * aheadPanel);
+    if constexpr (Fetches) {
+      __builtin_prefetch(ahead);
       ahead += aheadStep;
     }
 #pragma GCC unroll 16
@@ -131,22 +128,14 @@ static MOE_INLINE void withRows(int64_t rows, F f) {
     withRows<Min + 1, Max>(rows, f);
 }
 
-/// Calls f(first panel, constant P) for all panels, Most at a time and fewer at
-/// the end.
+/// Calls f(first panel, constant P) for panels [from, panels), Most at a time
+/// and fewer at the end.
 template <int Most, typename F>
-static MOE_INLINE void withPanels(int64_t panels, F f) {
-  int64_t p = 0;
-  auto take = [&]<int P>(std::integral_constant<int, P> count) {
-    for (; p + P <= panels; p += P)
-      f(p, count);
-  };
-  if constexpr (Most > 3)
-    take(std::integral_constant<int, 4>());
-  if constexpr (Most > 2)
-    take(std::integral_constant<int, 3>());
+static MOE_INLINE void withPanels(int64_t panels, F f, int64_t from = 0) {
+  for (; from + Most <= panels; from += Most)
+    f(from, std::integral_constant<int, Most>());
   if constexpr (Most > 1)
-    take(std::integral_constant<int, 2>());
-  take(std::integral_constant<int, 1>());
+    withPanels<(Most > 4 ? Most / 2 : Most - 1)>(panels, f, from);
 }
 
 /// Rows of the next tile: as even as it goes, so that no thin tile remains.
@@ -168,37 +157,43 @@ struct TileRows {
 
 /// P panels from `first` on for rows of several tiles. `panels` are
 ///
-///   kIsWide                                 f32, read in place
-///   read<P>(first, from, depth, room, t)    sets what t reads for rows
-///                                           [from, from + depth) of the panels
-///                                           and what is ahead; if they are not
-///                                           wide, in room[P][kDepthBlock][16]
+///   Element                          what tiles read
+///   kIsInPlace                       whether they read it where it is
+///   read<P>(first, from, depth, room, t)
+///                                    sets what t reads for rows [from, from +
+///                                    depth) of the panels: in place, or in
+///                                    room[P][kDepthBlock][16]
+///   ahead<P>(first, from, p)         of panel p, what follows row `from` - 1
 template <int P, typename Panels>
 static void manyRows(const Panels &panels, const TileRows &g, int64_t first) {
-  constexpr bool kIsWide = Panels::kIsWide;
-  alignas(64) float room[kIsWide ? 1 : P * kDepthBlock * 16];
+  using Element = typename Panels::Element;
+  constexpr bool kIsInPlace = Panels::kIsInPlace;
+  alignas(64) float room[kIsInPlace ? 1 : P * kDepthBlock * 16];
   int64_t from = 0;
   do {
     int64_t depth = std::min(g.depth - from, kDepthBlock);
-    TileArgs<float> t{g.a + from,
-                      g.aStride,
-                      room,
-                      16,
-                      kDepthBlock * 16,
-                      g.c + 16 * first,
-                      g.cStride,
-                      depth,
-                      g.accumulate || from > 0};
+    TileArgs<Element> t{};
+    t.a = g.a + from;
+    t.aStride = g.aStride;
+    t.c = g.c + 16 * first;
+    t.cStride = g.cStride;
+    t.depth = depth;
+    t.accumulate = g.accumulate || from > 0;
     panels.template read<P>(first, from, depth, room, t);
     for (int64_t row = 0; row < g.rows;) {
       int64_t rows = nextRows(g.rows - row);
-      bool fetches = kIsWide && row + rows == g.rows;
+      int64_t left = g.rows - row - rows;
+      // The last P tiles each bring the next rows of a panel.
+      int p = left == 0 ? P - 1 : left <= kTileRows ? P - 2 : -1;
+      bool fetches = kIsInPlace && p >= 0;
+      if (fetches)
+        t.ahead = panels.template ahead<P>(first, from + depth, p);
       withRows<(kTileRows + 1) / 2, kTileRows>(
           rows, [&]<int R>(std::integral_constant<int, R>) {
             if (fetches)
-              tile<float, R, P, kIsWide ? P : 0>(t);
+              tile<Element, R, P, kIsInPlace>(t);
             else
-              tile<float, R, P>(t);
+              tile<Element, R, P>(t);
           });
       t.a += rows * g.aStride;
       t.c += rows * g.cStride;
