@@ -270,11 +270,12 @@ static float *project(const Isa &isa, const HiddenTile &tile,
                       int64_t columns, float *panels, float *out,
                       int64_t outStride) {
   int64_t panel = first / kPanel;
-  multiplyPanels(isa, w, panel, ceilDiv(first + columns, kPanel) - panel,
-                 {tile.x, tile.xStride, tile.rows, out, outStride}, panels);
+  multiplyPanels(
+      isa, w, panel, ceilDiv(first + columns, kPanel) - panel,
+      {tile.x, tile.xStride, tile.rows, out, outStride, tile.rounded}, panels);
   float *result = out + first % kPanel;
   if (bias.data) {
-    float scratch[2 * kGroupColumns];
+    float scratch[2 * kStreamColumns];
     const float *added = bias.read(isa, first, columns, scratch);
     for (int64_t r = 0; r < tile.rows; ++r)
       isa.axpyRow(1.0f, added, result + r * outStride, columns);
@@ -285,29 +286,32 @@ static float *project(const Isa &isa, const HiddenTile &tile,
 void computeHidden(const Isa &isa, const FfnAttributes &attributes,
                    const FfnSizes &sizes, const FfnWeights &weights,
                    const HiddenTile &tile, const FfnScratch &scratch) {
-  constexpr int64_t kGateStride = 2 * kGroupColumns;
-  constexpr int64_t kLinearStride = kGroupColumns + kPanel;
+  int64_t room = std::max(tile.panels * kPanel, kGroupColumns);
+  int64_t gateStride = 2 * room, linearStride = room + kPanel;
   int64_t first = tile.panel * kPanel;
   int64_t columns = std::min(tile.panels * kPanel, sizes.hidden - first);
   bool isInterleaved = attributes.gating == Gating::Interleaved;
   int64_t factor = isInterleaved ? 2 : 1;
   float *gate =
       project(isa, tile, weights.w1, weights.b1, factor * first,
-              factor * columns, scratch.panels, scratch.gate, kGateStride);
+              factor * columns, scratch.panels, scratch.gate, gateStride);
   float *linear = nullptr;
   if (attributes.gating == Gating::Split)
     linear = project(isa, tile, weights.w3, weights.b3, first, columns,
-                     scratch.panels, scratch.linear, kLinearStride);
+                     scratch.panels, scratch.linear, linearStride);
   else if (attributes.gating == Gating::Concatenated)
     linear = project(isa, tile, weights.w1, weights.b1, sizes.hidden + first,
-                     columns, scratch.panels, scratch.linear, kLinearStride);
+                     columns, scratch.panels, scratch.linear, linearStride);
   // The last vector may run over the end of the row: hidden rows have room.
   int64_t padded = roundUp(columns, 8);
   for (int64_t r = 0; r < tile.rows; ++r) {
-    float *g = gate + r * kGateStride;
-    float *l = linear ? linear + r * kLinearStride : nullptr;
-    float *out = tile.hidden + r * sizes.hiddenStride() + first;
-    float gates[kGroupColumns], linears[kGroupColumns];
+    float *g = gate + r * gateStride;
+    float *l = linear ? linear + r * linearStride : nullptr;
+    float gates[kStreamColumns], linears[kStreamColumns];
+    float values[kStreamColumns];
+    float *out = tile.roundedHidden
+                     ? values
+                     : tile.hidden + r * sizes.hiddenStride() + first;
     if (isInterleaved) {
       for (int64_t i = 0; i < padded; ++i) {
         gates[i] = i < columns ? g[2 * i] : 0;
@@ -317,6 +321,10 @@ void computeHidden(const Isa &isa, const FfnAttributes &attributes,
       l = linears;
     }
     isa.activate(attributes.activation, g, l, out, padded);
+    if (tile.roundedHidden)
+      isa.quantizeRow(out, columns,
+                      tile.roundedHidden + r * sizes.hiddenBlocks() +
+                          first / QuantBlock::kSize);
   }
 }
 
@@ -328,12 +336,16 @@ void computeOutput(const Isa &isa, const FfnSizes &sizes,
   int64_t size = static_cast<int64_t>(dtypeSize(tile.dtype));
   std::byte *target = tile.out + first * size;
   bool isDirect = tile.dtype == DType::F32 && columns % kPanel == 0;
-  ProductRows rows{tile.hidden, sizes.hiddenStride(), tile.rows,
+  ProductRows rows{tile.hidden,
+                   sizes.hiddenStride(),
+                   tile.rows,
                    isDirect ? reinterpret_cast<float *>(target) : scratch.gate,
-                   isDirect ? sizes.outputs : kGroupColumns};
+                   isDirect ? sizes.outputs
+                            : std::max(tile.panels * kPanel, kGroupColumns),
+                   tile.rounded};
   multiplyPanels(isa, weights.w2, tile.panel, ceilDiv(columns, kPanel), rows,
                  scratch.panels);
-  float biasScratch[kGroupColumns];
+  float biasScratch[kStreamColumns];
   const float *added = weights.b2.data
                            ? weights.b2.read(isa, first, columns, biasScratch)
                            : nullptr;

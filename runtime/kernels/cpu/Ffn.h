@@ -56,6 +56,8 @@ struct FfnSizes {
   int64_t hiddenStride() const {
     return roundUp(std::max(hidden, hiddenRoom), kPanel);
   }
+  /// Of rounded hidden values.
+  int64_t hiddenBlocks() const { return QuantBlock::count(hiddenStride()); }
   int64_t hiddenPanels() const { return ceilDiv(hidden, kPanel); }
   int64_t outputPanels() const { return ceilDiv(outputs, kPanel); }
 };
@@ -116,20 +118,26 @@ struct FfnOperands {
 /// Memory of one thread.
 struct FfnScratch {
   float *panels; ///< for weights that are not packed
-  float *gate;   ///< [kRowBlock][2 kGroupColumns]
-  float *linear; ///< [kRowBlock][kGroupColumns + kPanel]
+  float *gate;   ///< [kRowBlock][2 kGroupColumns], or fewer rows of more
+  float *linear; ///< [kRowBlock][kGroupColumns + kPanel], likewise
 
   static FfnScratch cut(Scratch &scratch, const FfnSizes &sizes,
                         bool arePacked);
 };
 
-/// Hidden values of at most kRowBlock rows in panels [panel, panel + panels).
+/// Hidden values of at most kRowBlock rows in panels [panel, panel + panels), a
+/// group of them.
 struct HiddenTile {
   const float *x; ///< first row
   int64_t xStride;
   int64_t rows;
   int64_t panel, panels;
   float *hidden; ///< first row, column 0; rows hiddenStride() apart
+  /// The rows of x rounded, or null.
+  const QuantBlock *rounded = nullptr;
+  /// Where hidden values are rounded to instead, or null: first row, block 0;
+  /// rows hiddenBlocks() apart. The tile begins with a block.
+  QuantBlock *roundedHidden = nullptr;
 };
 void computeHidden(const Isa &isa, const FfnAttributes &attributes,
                    const FfnSizes &sizes, const FfnWeights &weights,
@@ -142,6 +150,7 @@ struct OutputTile {
   int64_t panel, panels;
   std::byte *out; ///< first row, column 0; rows sizes.outputs apart
   DType dtype;
+  const QuantBlock *rounded = nullptr; ///< instead of hidden
 };
 void computeOutput(const Isa &isa, const FfnSizes &sizes,
                    const FfnWeights &weights, const OutputTile &tile,

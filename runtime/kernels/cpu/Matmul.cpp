@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // f32, f16, bf16 and codes go through Product.h: work items are (batch, block
-// of rows, group of panels). f64 and integers take a plain loop.
+// of rows, group of panels). Rows are rounded before them if arithmetic is int8
+// and the rhs takes them so. f64 and integers take a plain loop.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,17 +51,21 @@ struct Problem {
 };
 
 struct Buffers {
-  float *lhs;    ///< a lhs of another type as contiguous f32
+  QuantBlock *rounded; ///< all rows, if they are rounded
+  float *lhs;          ///< a lhs of another type as contiguous f32
   float *rows;   ///< for each thread [kRowBlock][K], for a lhs with strides
   float *panels; ///< for each thread
-  float *tiles;  ///< for each thread [kRowBlock][kGroupColumns]
+  float *tiles;  ///< for each thread [kRowBlock][kGroupColumns], or fewer
+                 ///< rows of more
   int64_t panelsPerThread;
 };
 
 class MatmulKernel : public CpuKernel {
 public:
-  MatmulKernel(const KernelSpec &spec, const Isa &isa, bool transposeRhs)
-      : CpuKernel(spec, isa), transposeRhs(transposeRhs) {}
+  MatmulKernel(const KernelSpec &spec, const Isa &isa, bool transposeRhs,
+               Arithmetic arithmetic)
+      : CpuKernel(spec, isa), transposeRhs(transposeRhs),
+        arithmetic(arithmetic) {}
 
   StatusOr<size_t> workspaceBytes(const KernelArgs &args,
                                   int numThreads) const override {
@@ -75,6 +80,9 @@ private:
   StatusOr<Problem> problemOf(const KernelArgs &args) const;
   Status setBatches(const KernelArgs &args, Problem &problem) const;
   Buffers cut(Scratch &scratch, const KernelArgs &args, int numThreads) const;
+  void roundRows(const Problem &problem, const float *lhs,
+                 const KernelArgs &args, const Buffers &buffers,
+                 ThreadPool &pool) const;
   void runF32(const Problem &problem, const float *lhs, const KernelArgs &args,
               const Buffers &buffers, ThreadPool &pool) const;
   template <typename T>
@@ -82,6 +90,7 @@ private:
                 ThreadPool &pool) const;
 
   bool transposeRhs;
+  Arithmetic arithmetic;
 };
 
 } // namespace
@@ -202,6 +211,11 @@ Buffers MatmulKernel::cut(Scratch &scratch, const KernelArgs &args,
   // Strides are not known when memory is planned: there is always room to
   // gather the rows of an item.
   int64_t depth = lhs.dims[lhs.rank - 1];
+  const TensorView &out = args.outputs[0];
+  if (arithmetic == Arithmetic::Int8 &&
+      RhsStorage::of(rhs.layout).value_or(RhsStorage()).takesRounded())
+    buffers.rounded = scratch.take<QuantBlock>(productOf(out, 0, out.rank - 1) *
+                                               QuantBlock::count(depth));
   if (lhs.dtype != DType::F32)
     buffers.lhs = scratch.take<float>(lhs.numElements());
   buffers.rows = scratch.take<float>(
@@ -213,6 +227,26 @@ Buffers MatmulKernel::cut(Scratch &scratch, const KernelArgs &args,
   return buffers;
 }
 
+void MatmulKernel::roundRows(const Problem &p, const float *lhs,
+                             const KernelArgs &args, const Buffers &buffers,
+                             ThreadPool &pool) const {
+  int64_t blocks = QuantBlock::count(p.depth);
+  bool isStrided = p.lhsDepth != 1 && p.depth > 1;
+  auto body = [&](int64_t begin, int64_t end, int thread) {
+    float *gathered = buffers.rows + thread * rowsOf(args.inputs[0]) * p.depth;
+    for (int64_t i = begin; i < end; ++i) {
+      const float *row =
+          lhs + p.offsets(i / p.rows).lhs + i % p.rows * p.lhsRow;
+      if (isStrided) {
+        isa.loadTile(DType::F32, row, p.lhsDepth, gathered, p.depth);
+        row = gathered;
+      }
+      isa.quantizeRow(row, p.depth, buffers.rounded + i * blocks);
+    }
+  };
+  forRange(pool, p.batches * p.rows, static_cast<double>(p.depth), body);
+}
+
 void MatmulKernel::runF32(const Problem &p, const float *lhs,
                           const KernelArgs &args, const Buffers &buffers,
                           ThreadPool &pool) const {
@@ -220,8 +254,10 @@ void MatmulKernel::runF32(const Problem &p, const float *lhs,
   RowVector biasRow{bias.present() ? blockData(bias) : nullptr, bias.dtype};
   int64_t outBytes = static_cast<int64_t>(dtypeSize(out.dtype));
   int64_t rowBlocks = ceilDiv(p.rows, kRowBlock);
-  int64_t groupSize = groupPanels(p.rhs.panels(), p.rows * p.batches,
-                                  rowBlocks * p.batches, pool.numThreads());
+  int64_t groupSize =
+      groupPanels({p.rhs.panels(), p.rows * p.batches, rowBlocks * p.batches,
+                   std::min(p.rows, kRowBlock), p.rhs.storage.isPacked()},
+                  pool.numThreads());
   int64_t groups = ceilDiv(p.rhs.panels(), groupSize);
   double work = 2.0 * static_cast<double>(p.batches) *
                 static_cast<double>(p.rows) * static_cast<double>(p.depth) *
@@ -230,7 +266,8 @@ void MatmulKernel::runF32(const Problem &p, const float *lhs,
     // Row blocks of one group follow each other: they share its panels.
     int64_t row = item % rowBlocks * kRowBlock;
     int64_t panel = item / rowBlocks % groups * groupSize;
-    Problem::Offsets offsets = p.offsets(item / rowBlocks / groups);
+    int64_t batch = item / rowBlocks / groups;
+    Problem::Offsets offsets = p.offsets(batch);
     int64_t rows = std::min(kRowBlock, p.rows - row);
     int64_t column = panel * kPanel;
     int64_t columns = std::min(groupSize * kPanel, p.columns - column);
@@ -238,7 +275,10 @@ void MatmulKernel::runF32(const Problem &p, const float *lhs,
     product.a = lhs + offsets.lhs + row * p.lhsRow;
     product.aStride = p.lhsRow;
     product.rows = rows;
-    if (p.lhsDepth != 1 && p.depth > 1) {
+    if (buffers.rounded) {
+      product.rounded =
+          buffers.rounded + (batch * p.rows + row) * QuantBlock::count(p.depth);
+    } else if (p.lhsDepth != 1 && p.depth > 1) {
       float *gathered =
           buffers.rows + thread * rowsOf(args.inputs[0]) * p.depth;
       for (int64_t r = 0; r < rows; ++r)
@@ -257,10 +297,11 @@ void MatmulKernel::runF32(const Problem &p, const float *lhs,
         out.dtype == DType::F32 && p.outColumn == 1 && columns % kPanel == 0;
     product.c = isDirect ? reinterpret_cast<float *>(target)
                          : buffers.tiles + thread * kRowBlock * kGroupColumns;
-    product.cStride = isDirect ? p.outRow : kGroupColumns;
+    product.cStride =
+        isDirect ? p.outRow : std::max(groupSize * kPanel, kGroupColumns);
     multiplyPanels(isa, rhs, panel, ceilDiv(columns, kPanel), product,
                    buffers.panels + thread * buffers.panelsPerThread);
-    float biasScratch[kGroupColumns];
+    float biasScratch[kStreamColumns];
     const float *added = biasRow.data
                              ? biasRow.read(isa, column, columns, biasScratch)
                              : nullptr;
@@ -346,6 +387,8 @@ Status MatmulKernel::run(const KernelArgs &args, StepContext &context) const {
         p.lhsBatch[missing + i] = dense.strides[i];
   }
   mergeRows(p);
+  if (buffers.rounded)
+    roundRows(p, data, args, buffers, context.pool);
   runF32(p, data, args, buffers, context.pool);
   return Status::ok();
 }
@@ -358,11 +401,11 @@ void registerMatmul(KernelRegistry &registry, const Isa &isa) {
         StepAttributes attributes(spec.step);
         MOE_ASSIGN_OR_RETURN(bool transposeRhs,
                              attributes.getBool("transpose_rhs", false));
-        // Weights in codes, which int8 is for, do not come here.
-        MOE_RETURN_IF_ERROR(parseArithmetic(attributes).status());
+        MOE_ASSIGN_OR_RETURN(Arithmetic arithmetic,
+                             parseArithmetic(attributes));
         MOE_RETURN_IF_ERROR(attributes.checkAllRead());
-        return std::unique_ptr<Kernel>(
-            std::make_unique<MatmulKernel>(spec, isa, transposeRhs));
+        return std::unique_ptr<Kernel>(std::make_unique<MatmulKernel>(
+            spec, isa, transposeRhs, arithmetic));
       },
       {"panel16", std::string(kQuantLayouts), "row"});
 }

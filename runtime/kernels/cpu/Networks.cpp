@@ -33,14 +33,32 @@ Status NetworksKernel::checkRows(const Call &call) const {
   return expectContiguous(out, "result");
 }
 
+bool NetworksKernel::roundsRows(const FfnOperands &operands) const {
+  return attributes.arithmetic == Arithmetic::Int8 &&
+         (operands.storage1.takesRounded() ||
+          (operands.w3->present() && operands.storage3.takesRounded()));
+}
+
+bool NetworksKernel::roundsHidden(const FfnOperands &operands) const {
+  return attributes.arithmetic == Arithmetic::Int8 &&
+         operands.storage2.takesRounded();
+}
+
 NetworkBuffers NetworksKernel::cut(Scratch &scratch, const Call &call,
                                    const FfnOperands &operands,
                                    int numThreads) const {
   NetworkBuffers buffers{};
   if (call.x->dtype != DType::F32)
     buffers.x = scratch.take<float>(call.rows * call.sizes.inputs);
-  buffers.hidden =
-      scratch.take<float>(passRows(call) * call.sizes.hiddenStride());
+  if (roundsRows(operands))
+    buffers.roundedX = scratch.take<QuantBlock>(
+        call.rows * QuantBlock::count(call.sizes.inputs));
+  if (roundsHidden(operands))
+    buffers.roundedHidden =
+        scratch.take<QuantBlock>(passRows(call) * call.sizes.hiddenBlocks());
+  else
+    buffers.hidden =
+        scratch.take<float>(passRows(call) * call.sizes.hiddenStride());
   buffers.parts = scratch.take<NetworkPart>(call.networks + 1);
   buffers.threads = scratch.take<FfnScratch>(numThreads);
   for (int i = 0; i < numThreads; ++i) {
@@ -62,17 +80,20 @@ static const NetworkPart &partOf(std::span<const NetworkPart> parts,
 }
 
 /// Numbers the work items of all parts, which have panelsOf(part) panels of
-/// outputs each; returns their number and sets the panels of a group.
+/// outputs each; returns their number and sets the panels of a group, at least
+/// what it was.
 template <typename PanelsOf>
 static int64_t numberItems(std::span<NetworkPart> parts, PanelsOf panelsOf,
-                           int threads, int64_t &groupSize) {
-  int64_t rows = 0, rowBlocks = 0, mostPanels = 0;
+                           bool arePacked, int threads, int64_t &groupSize) {
+  ItemCounts counts;
+  counts.arePacked = arePacked;
   for (const NetworkPart &part : parts) {
-    rows += part.rows;
-    rowBlocks += ceilDiv(part.rows, kRowBlock);
-    mostPanels = std::max(mostPanels, panelsOf(part));
+    counts.rows += part.rows;
+    counts.rowBlocks += ceilDiv(part.rows, kRowBlock);
+    counts.mostRows = std::max(counts.mostRows, std::min(part.rows, kRowBlock));
+    counts.panels = std::max(counts.panels, panelsOf(part));
   }
-  groupSize = groupPanels(mostPanels, rows, rowBlocks, threads);
+  groupSize = std::max(groupSize, groupPanels(counts, threads));
   int64_t items = 0;
   for (NetworkPart &part : parts) {
     part.firstItem = items;
@@ -81,12 +102,14 @@ static int64_t numberItems(std::span<NetworkPart> parts, PanelsOf panelsOf,
   return items;
 }
 
-/// Calls body(part, first row in the part, rows, panel, panels, thread).
+/// Calls body(part, first row in the part, rows, panel, panels, thread), with
+/// at least `groupSize` panels unless they are the last ones.
 template <typename PanelsOf, typename Body>
 static void forTiles(ThreadPool &pool, std::span<NetworkPart> parts,
-                     double work, PanelsOf panelsOf, Body body) {
-  int64_t groupSize;
-  int64_t items = numberItems(parts, panelsOf, pool.numThreads(), groupSize);
+                     double work, bool arePacked, int64_t groupSize,
+                     PanelsOf panelsOf, Body body) {
+  int64_t items =
+      numberItems(parts, panelsOf, arePacked, pool.numThreads(), groupSize);
   forItems(pool, items, work, [&](int64_t item, int thread) {
     const NetworkPart &part = partOf(parts, item);
     int64_t rowBlocks = ceilDiv(part.rows, kRowBlock);
@@ -100,31 +123,43 @@ static void forTiles(ThreadPool &pool, std::span<NetworkPart> parts,
 
 void NetworksKernel::runPass(const Call &call, const float *x,
                              const NetworkBuffers &buffers, int64_t begin,
-                             std::span<NetworkPart> parts,
+                             std::span<NetworkPart> parts, bool arePacked,
                              StepContext &context) const {
   double flops = 0;
   for (const NetworkPart &part : parts)
     flops += ffnFlopsPerRow(part.sizes, attributes.gating) *
              static_cast<double>(part.rows);
   context.counters.flops += static_cast<uint64_t>(flops);
-  auto hiddenRow = [&](int64_t row) {
+  auto hiddenRow = [&](int64_t row) -> float * {
+    if (!buffers.hidden)
+      return nullptr;
     return buffers.hidden + (row - begin) * call.sizes.hiddenStride();
   };
+  auto roundedHiddenRow = [&](int64_t row) -> QuantBlock * {
+    if (!buffers.roundedHidden)
+      return nullptr;
+    return buffers.roundedHidden + (row - begin) * call.sizes.hiddenBlocks();
+  };
   int64_t inputs = call.sizes.inputs, outputs = call.sizes.outputs;
+  // A block of hidden values is rounded by the thread that computes all of it.
+  int64_t blockPanels = buffers.roundedHidden ? QuantBlock::kSize / kPanel : 1;
   forTiles(
-      context.pool, parts, flops / 2,
+      context.pool, parts, flops / 2, arePacked, blockPanels,
       [](const NetworkPart &part) { return part.sizes.hiddenPanels(); },
       [&](const NetworkPart &part, int64_t row, int64_t count, int64_t panel,
           int64_t panels, int thread) {
         row += part.row;
         HiddenTile tile{x + row * inputs, inputs,        count, panel,
                         panels,           hiddenRow(row)};
+        if (buffers.roundedX)
+          tile.rounded = buffers.roundedX + row * QuantBlock::count(inputs);
+        tile.roundedHidden = roundedHiddenRow(row);
         computeHidden(isa, attributes, part.sizes, part.weights, tile,
                       buffers.threads[thread]);
       });
   int64_t size = static_cast<int64_t>(dtypeSize(call.out->dtype));
   forTiles(
-      context.pool, parts, flops / 2,
+      context.pool, parts, flops / 2, arePacked, 1,
       [](const NetworkPart &part) { return part.sizes.outputPanels(); },
       [&](const NetworkPart &part, int64_t row, int64_t count, int64_t panel,
           int64_t panels, int thread) {
@@ -134,7 +169,8 @@ void NetworksKernel::runPass(const Call &call, const float *x,
                         panel,
                         panels,
                         call.out->as<std::byte>() + row * outputs * size,
-                        call.out->dtype};
+                        call.out->dtype,
+                        roundedHiddenRow(row)};
         computeOutput(isa, part.sizes, part.weights, tile,
                       buffers.threads[thread]);
       });
@@ -178,6 +214,15 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
     convertToF32(context.pool, isa, used, buffers.x);
     x = buffers.x;
   }
+  if (buffers.roundedX) {
+    int64_t inputs = call.sizes.inputs, blocks = QuantBlock::count(inputs);
+    forRange(context.pool, rows, static_cast<double>(inputs),
+             [&](int64_t first, int64_t end, int) {
+               for (int64_t row = first; row < end; ++row)
+                 isa.quantizeRow(x + row * inputs, inputs,
+                                 buffers.roundedX + row * blocks);
+             });
+  }
   // Networks in turn, cut where a pass is full.
   int64_t limit = passRows(call);
   int64_t network = 0, taken = 0;
@@ -202,7 +247,8 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
       }
     }
     runPass(call, x, buffers, begin,
-            {buffers.parts, static_cast<size_t>(numParts)}, context);
+            {buffers.parts, static_cast<size_t>(numParts)},
+            operands.arePacked(), context);
     begin = row;
   }
   return Status::ok();

@@ -33,6 +33,9 @@ struct NetworkPart {
 struct NetworkBuffers {
   float *x;      ///< the input as f32 if it is of another type
   float *hidden; ///< [passRows][hiddenStride]
+  /// x [rows][blocks of a row] and hidden values [passRows][hiddenBlocks], if
+  /// products take them rounded.
+  QuantBlock *roundedX, *roundedHidden;
   NetworkPart *parts;
   FfnScratch *threads;
 };
@@ -71,10 +74,13 @@ protected:
   FfnAttributes attributes;
 
 private:
+  /// Whether a product takes rows, or hidden values, rounded.
+  bool roundsRows(const FfnOperands &operands) const;
+  bool roundsHidden(const FfnOperands &operands) const;
   /// Rows whose hidden values are kept at once.
   static int64_t passRows(const Call &call);
   void runPass(const Call &call, const float *x, const NetworkBuffers &buffers,
-               int64_t begin, std::span<NetworkPart> parts,
+               int64_t begin, std::span<NetworkPart> parts, bool arePacked,
                StepContext &context) const;
 };
 

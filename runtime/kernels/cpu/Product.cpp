@@ -52,6 +52,20 @@ static void packPanel(const Isa &isa, const RhsMatrix &rhs, int64_t panel,
                  out + d * kPanel, columns);
 }
 
+int64_t groupPanels(const ItemCounts &counts, int threads) {
+  // At least as many items for each thread that none waits long at the end.
+  constexpr int64_t kItems = 16;
+  if (counts.arePacked && counts.mostRows <= kStreamRows)
+    for (int64_t size = kStreamPanels; size > kGroupPanels; size /= 2)
+      if (ceilDiv(counts.panels, size) * counts.rowBlocks >= kItems * threads)
+        return size;
+  int64_t rows = counts.rowBlocks > 0 ? counts.rows / counts.rowBlocks : 0;
+  if (rows <= 1 ||
+      counts.panels * counts.rowBlocks >= 4 * kGroupPanels * threads)
+    return kGroupPanels;
+  return rows <= 3 ? 2 : 1;
+}
+
 std::optional<RhsStorage> RhsStorage::of(std::string_view layout) {
   if (layout == "row")
     return RhsStorage();
@@ -67,23 +81,20 @@ static void multiplyCodes(const Isa &isa, const RhsMatrix &rhs, int64_t first,
   const QuantFormat &format = rhs.storage.format;
   // The sizes were checked with the operands.
   QuantPanel panel = *QuantPanel::of(format, rhs.depth);
-  QuantGemmArgs args;
-  args.a = rows.a;
-  args.aStride = rows.aStride;
-  args.b.data = rhs.data + first * panel.bytes;
-  args.b.panelStride = panel.bytes;
-  args.b.scales = panel.scales;
-  args.b.zeros = panel.zeros;
-  args.b.bits = format.bits;
-  args.b.block = format.block;
-  args.b.scaleType = format.scales;
-  args.b.hasZeroPoints = format.hasZeroPoints;
-  args.c = rows.c;
-  args.cStride = rows.cStride;
-  args.rows = rows.rows;
-  args.panels = count;
-  args.depth = rhs.depth;
-  isa.gemmQuant(args);
+  QuantPanels panels;
+  panels.data = rhs.data + first * panel.bytes;
+  panels.panelStride = panel.bytes;
+  panels.scales = panel.scales;
+  panels.zeros = panel.zeros;
+  panels.bits = format.bits;
+  panels.block = format.block;
+  panels.scaleType = format.scales;
+  panels.hasZeroPoints = format.hasZeroPoints;
+  if (rows.rounded && rhs.storage.takesRounded())
+    return isa.gemmInt8({rows.rounded, panels, rows.c, rows.cStride, rows.rows,
+                         count, rhs.depth});
+  isa.gemmQuant({rows.a, rows.aStride, panels, rows.c, rows.cStride, rows.rows,
+                 count, rhs.depth});
 }
 
 void multiplyPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,

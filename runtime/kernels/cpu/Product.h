@@ -6,10 +6,11 @@
 //===----------------------------------------------------------------------===//
 //
 // Isa::gemm multiplies f32 rows with panels of 16 columns of f32, f16 or bf16,
-// Isa::gemmQuant with panels of codes. A weight that the compiler packed is
-// read where it lies. Any other matrix (row major, transposed) is brought to
-// panels of f32 by the thread that needs them; the values and the order of the
-// additions are the same.
+// Isa::gemmQuant with panels of codes; Isa::gemmInt8 takes panels of codes and
+// rounded rows. A weight that the compiler packed is read where it lies. Any
+// other matrix (row major, transposed) is brought to panels of f32 by the
+// thread that needs them; the values and the order of the additions are the
+// same.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,6 +39,12 @@ inline constexpr int64_t kGroupPanels = 4;
 inline constexpr int64_t kGroupColumns = kGroupPanels * kPanel;
 /// Rows of one work item.
 inline constexpr int64_t kRowBlock = 96;
+/// With few rows weights have to stream: an item is more panels, which follow
+/// each other in memory.
+inline constexpr int64_t kStreamRows = 6;
+inline constexpr int64_t kStreamPanels = 16;
+inline constexpr int64_t kStreamColumns = kStreamPanels * kPanel;
+static_assert(kStreamRows * kStreamColumns <= kRowBlock * kGroupColumns);
 
 inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
@@ -55,6 +62,10 @@ struct RhsStorage {
   QuantFormat format; ///< of codes
 
   bool isPacked() const { return kind != Kind::Rows; }
+  /// Whether rows may be rounded for it.
+  bool takesRounded() const {
+    return kind == Kind::Codes && format.block % QuantBlock::kSize == 0;
+  }
   /// Nothing for layouts that products cannot read.
   static std::optional<RhsStorage> of(std::string_view layout);
 };
@@ -80,6 +91,9 @@ struct ProductRows {
   int64_t rows = 0;
   float *c = nullptr; ///< the first column of the panels
   int64_t cStride = 0;
+  /// The rows of `a` rounded, QuantBlock::count(depth) blocks each; if they are
+  /// there, matrices that take them are multiplied with them.
+  const QuantBlock *rounded = nullptr;
 };
 
 /// The product with panels [first, first + count) of `rhs`. `scratch` has
@@ -93,16 +107,18 @@ inline int64_t panelScratch(bool isPacked, int64_t depth, int64_t panels) {
   return isPacked ? 0 : depth * panels * kPanel;
 }
 
-/// Panels of a work item for `rows` rows in all and `rowBlocks` blocks of them.
-/// Few rows need several panels at once to keep the multipliers busy; with many
-/// rows, fewer panels make more items.
-inline int64_t groupPanels(int64_t panels, int64_t rows, int64_t rowBlocks,
-                           int threads) {
-  int64_t rowsPerBlock = rowBlocks > 0 ? rows / rowBlocks : 0;
-  if (rowsPerBlock <= 1 || panels * rowBlocks >= 4 * kGroupPanels * threads)
-    return kGroupPanels;
-  return rowsPerBlock <= 3 ? 2 : 1;
-}
+/// What a step has to do, for the size of its work items.
+struct ItemCounts {
+  int64_t panels = 0; ///< of one matrix
+  int64_t rows = 0;   ///< in all
+  int64_t rowBlocks = 0;
+  int64_t mostRows = 0; ///< in one block
+  bool arePacked = false;
+};
+
+/// Panels of a work item. Few rows need several panels at once to keep the
+/// multipliers busy; with many rows, fewer panels make more items.
+int64_t groupPanels(const ItemCounts &counts, int threads);
 
 /// A bias or another row of numbers; absent if data is null.
 struct RowVector {
