@@ -5,56 +5,28 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One token and large tensors, with as many threads as MOE_BENCH_THREADS says
-// (default: one for each core). Compare B/s with what `read` and `copy` reach
-// in the same run, and flop/s with peakMultiplyAdd of KernelBench; a kernel for
-// one token should take less than a microsecond.
+// One token and large tensors, against the machine's rates in the first row
+// (see BenchStep.h) and those of a plain copy in the second. What is large is
+// larger than all caches where a floor is shown. A kernel for one token should
+// take less than a microsecond.
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/support/Cores.h"
-#include "test/cts/kernels/KernelRunner.h"
+#include "runtime/support/ThreadPool.h"
+#include "test/bench/BenchStep.h"
 
 #include <benchmark/benchmark.h>
 
-#include <cstdlib>
+#include <cstring>
 
 using namespace moe;
 using namespace moe::test;
 
 namespace {
 
-Machine machine() {
-  const char *isa = std::getenv("MOE_CPU_ISA");
-  const char *threads = std::getenv("MOE_BENCH_THREADS");
-  Machine result{isa ? isa : "portable",
-                 threads ? std::atoi(threads) : coreBudget().numThreads()};
-  for (const cpu::Isa *each : cpu::allIsas())
-    if (!isa && each->isSupported()) {
-      result.isa = each->name;
-      break;
-    }
-  return result;
-}
-
 benchmark::Counter rate(double value) {
   return benchmark::Counter(value, benchmark::Counter::kIsRate,
                             benchmark::Counter::kIs1000);
-}
-
-/// Runs one step for as long as the benchmark wants.
-void runStep(benchmark::State &state, KernelRunner &runner,
-             const std::vector<const Tensor *> &inputs,
-             const std::vector<Tensor *> &outputs, double bytes) {
-  auto prepared = runner.prepare(inputs, outputs);
-  if (!prepared.isOk())
-    return state.SkipWithError(prepared.status().message().c_str());
-  for (auto _ : state)
-    if (Status status = (*prepared)->run(); !status.isOk())
-      return state.SkipWithError(status.message().c_str());
-  if (runner.counters.flops > 0)
-    state.counters["flop/s"] = rate(static_cast<double>(runner.counters.flops));
-  state.counters["B/s"] = rate(bytes * static_cast<double>(state.iterations()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -64,28 +36,8 @@ void runStep(benchmark::State &state, KernelRunner &runner,
 constexpr int64_t kLarge = 64 << 20; ///< bytes
 constexpr int64_t kPiece = 1 << 20;
 
-void read(benchmark::State &state) {
-  ThreadPool pool(machine().threads);
-  std::vector<float> memory(kLarge / 4, 1.0f);
-  std::vector<float> sums(pool.numThreads() * 16);
-  auto body = [&](int64_t piece, int thread) {
-    const float *p = memory.data() + piece * (kPiece / 4);
-    float lanes[64] = {};
-    for (int64_t i = 0; i < kPiece / 4; i += 64)
-      for (int j = 0; j < 64; ++j)
-        lanes[j] += p[i + j];
-    for (float lane : lanes)
-      sums[thread * 16] += lane;
-  };
-  for (auto _ : state)
-    pool.parallelFor(kLarge / kPiece, body);
-  benchmark::DoNotOptimize(sums.data());
-  state.counters["B/s"] =
-      rate(kLarge * static_cast<double>(state.iterations()));
-}
-
 void copy(benchmark::State &state) {
-  ThreadPool pool(machine().threads);
+  ThreadPool pool(benchMachine().threads);
   std::vector<char> from(kLarge, 1), to(kLarge, 2);
   auto body = [&](int64_t piece, int) {
     std::memcpy(to.data() + piece * kPiece, from.data() + piece * kPiece,
@@ -103,7 +55,7 @@ void copy(benchmark::State &state) {
 
 /// Args: batch, heads, groups, queries, keys, depth.
 void attention(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t B = state.range(0), H = state.range(1), G = state.range(2);
   int64_t S = state.range(3), T = state.range(4), D = state.range(5);
   Tensor q = Tensor::random(DType::F32, {B, H, S, D}, runner.rng);
@@ -117,7 +69,7 @@ void attention(benchmark::State &state) {
 
 /// Args: tokens, columns, experts.
 void router(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t tokens = state.range(0), width = state.range(1);
   int64_t experts = state.range(2);
   Tensor x = Tensor::random(DType::F32, {tokens, width}, runner.rng);
@@ -130,7 +82,7 @@ void router(benchmark::State &state) {
 
 /// Args: tokens, experts, k.
 void gate(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t tokens = state.range(0), experts = state.range(1), k = state.range(2);
   Tensor logits = Tensor::random(DType::F32, {tokens, experts}, runner.rng);
   Tensor weights = Tensor::zeros(DType::F32, {tokens, k});
@@ -150,7 +102,7 @@ Tensor chosenExperts(int64_t tokens, int64_t k, int64_t experts) {
 
 /// Args: tokens, experts, k, columns.
 void dispatch(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t tokens = state.range(0), experts = state.range(1);
   int64_t k = state.range(2), width = state.range(3);
   Tensor x = Tensor::random(DType::F32, {tokens, width}, runner.rng);
@@ -165,7 +117,7 @@ void dispatch(benchmark::State &state) {
 
 /// Args: tokens, k, columns.
 void combine(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t tokens = state.range(0), k = state.range(1), width = state.range(2);
   Tensor rows = Tensor::random(DType::F32, {tokens * k, width}, runner.rng);
   std::vector<int32_t> order(tokens * k);
@@ -181,7 +133,7 @@ void combine(benchmark::State &state) {
 
 /// Args: rows, columns.
 void norm(benchmark::State &state, const char *kind) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t rows = state.range(0), width = state.range(1);
   Tensor x = Tensor::random(DType::F32, {rows, width}, runner.rng);
   Tensor scale = Tensor::random(DType::F32, {width}, runner.rng);
@@ -194,7 +146,7 @@ void norm(benchmark::State &state, const char *kind) {
 
 /// Args: rows, columns.
 void softmax(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t rows = state.range(0), width = state.range(1);
   Tensor x = Tensor::random(DType::F32, {rows, width}, runner.rng);
   Tensor y = Tensor::zeros(DType::F32, {rows, width});
@@ -204,7 +156,7 @@ void softmax(benchmark::State &state) {
 
 /// Args: elements; x + y.
 void add(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t count = state.range(0);
   Tensor x = Tensor::random(DType::F32, {count}, runner.rng);
   Tensor y = Tensor::random(DType::F32, {count}, runner.rng);
@@ -215,7 +167,7 @@ void add(benchmark::State &state) {
 
 /// Args: elements; y * silu(x + b).
 void program(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t count = state.range(0);
   Tensor x = Tensor::random(DType::F32, {count}, runner.rng);
   Tensor y = Tensor::random(DType::F32, {count}, runner.rng);
@@ -230,7 +182,7 @@ void program(benchmark::State &state) {
 
 /// Args: tokens, heads, depth.
 void rotary(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t tokens = state.range(0), heads = state.range(1);
   int64_t depth = state.range(2);
   std::vector<int64_t> dims{1, heads, tokens, depth};
@@ -245,7 +197,7 @@ void rotary(benchmark::State &state) {
 
 /// Args: rows, columns; rows of an embedding.
 void gather(benchmark::State &state) {
-  KernelRunner runner(machine());
+  KernelRunner runner(benchMachine());
   int64_t rows = state.range(0), width = state.range(1);
   Tensor table = Tensor::random(DType::F32, {2 * rows, width}, runner.rng);
   std::vector<int64_t> order(rows);
@@ -260,7 +212,7 @@ void gather(benchmark::State &state) {
 
 } // namespace
 
-BENCHMARK(read)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(machineRates)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(copy)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(attention)
     ->UseRealTime()

@@ -204,19 +204,21 @@ void LayerBench::setFloor(LayerCell &cell, const std::vector<Routing> &routings,
   cell.operations =
       tokens * static_cast<double>(spec.k) * spec.operationsPerRow();
   double rows = 2 * tokens * static_cast<double>(spec.hidden) * 4;
-  double seconds = 0, inMemory = 0;
+  auto runs = static_cast<double>(cell.runs);
+  double seconds = 0, inMemory = 0, active = 0;
   for (size_t i = 0; i < cell.runs; ++i) {
     const Routing &routing = routings[(kWarmUpRuns + i) % routings.size()];
-    auto active = static_cast<double>(routing.active.size());
-    double bytes = active * static_cast<double>(expertBytes) + rows;
+    auto each = static_cast<double>(routing.active.size());
+    double bytes = each * static_cast<double>(expertBytes) + rows;
     Floor floor = Floor::of(isCold() ? bytes : 0, cell.operations,
                             cell.bandwidth, cell.peak);
-    cell.activeExperts += active / static_cast<double>(cell.runs);
-    cell.bytes += bytes / static_cast<double>(cell.runs);
-    seconds += floor.seconds / static_cast<double>(cell.runs);
+    active += each;
+    seconds += floor.seconds;
     inMemory += floor.isMemory ? 1 : 0;
   }
-  cell.floor = {seconds, 2 * inMemory >= static_cast<double>(cell.runs)};
+  cell.activeExperts = active / runs;
+  cell.bytes = cell.activeExperts * static_cast<double>(expertBytes) + rows;
+  cell.floor = {seconds / runs, 2 * inMemory >= runs};
 }
 
 //===----------------------------------------------------------------------===//

@@ -41,6 +41,7 @@ usage: moe-run [run] PLAN [OPTIONS]      run the model once on arrays
        moe-run generate PLAN [OPTIONS]   continue texts
        moe-run perplexity PLAN [OPTIONS] score a text
        moe-run bench PLAN [OPTIONS]      measure time by shape
+       moe-run bench --layer SIZES       measure one expert layer
        moe-run calibrate [OPTIONS]       measure this machine for moe-opt
 
 'moe-run COMMAND --help' lists the options of a command.

@@ -25,7 +25,8 @@ inline constexpr size_t kReadUnit = 4096;
 
 struct ReadLoop {
   const char *name;
-  /// Reads every byte once, 64 at a time; the sum keeps the loads alive.
+  /// Reads every byte once, 64 at a time, from memory that is aligned to them;
+  /// the sum keeps the loads alive.
   uint64_t (*run)(const std::byte *memory, size_t bytes);
 };
 

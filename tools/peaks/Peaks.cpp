@@ -7,6 +7,7 @@
 
 #include "tools/peaks/Peaks.h"
 
+#include "runtime/support/CoreLease.h"
 #include "runtime/support/Cores.h"
 #include "runtime/support/ThreadPool.h"
 
@@ -93,14 +94,45 @@ static std::vector<int> coresFor(int threads) {
   return cores;
 }
 
+namespace {
+/// Keeps the calling thread on a core, and from that of another thread, while
+/// it lives.
+class BoundCaller {
+public:
+  explicit BoundCaller(const std::vector<int> &cores) {
+#if defined(__linux__)
+    isBound =
+        !cores.empty() && sched_getaffinity(0, sizeof(before), &before) == 0;
+    if (isBound)
+      bindThisThread(cores.front());
+#endif
+  }
+  ~BoundCaller() {
+#if defined(__linux__)
+    if (isBound)
+      (void)sched_setaffinity(0, sizeof(before), &before);
+#endif
+  }
+  BoundCaller(const BoundCaller &) = delete;
+  BoundCaller &operator=(const BoundCaller &) = delete;
+
+private:
+#if defined(__linux__)
+  cpu_set_t before;
+  bool isBound = false;
+#endif
+};
+} // namespace
+
 struct PeakMeter::Impl {
+  std::vector<int> cores;
   ThreadPool pool;
   std::byte *memory = nullptr;
   size_t bytes = 0;
   std::atomic<uint64_t> sink{0};
 
   explicit Impl(int threads)
-      : pool(threads, coresFor(threads), /*waitsAwake=*/true) {}
+      : cores(coresFor(threads)), pool(threads, cores, /*waitsAwake=*/true) {}
   ~Impl() {
     if (memory)
       munmap(memory, bytes);
@@ -191,6 +223,7 @@ static void takeBest(const std::vector<Loop> &loops, std::string_view wanted,
 }
 
 Peaks PeakMeter::again(const Peaks &peaks) {
+  BoundCaller bound(impl->cores);
   Peaks result;
   result.threads = impl->pool.numThreads();
   auto multiply = [&](const MultiplyLoop &loop) {

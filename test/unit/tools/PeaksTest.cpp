@@ -40,10 +40,11 @@ TEST(Peaks, BestTakesTheLargerOfEachRate) {
 }
 
 TEST(PeakLoops, EveryLoopOfThisMachineRuns) {
-  std::vector<std::byte> memory(4 * kReadUnit, std::byte(1));
+  alignas(64) std::byte memory[4 * kReadUnit] = {};
+  memory[0] = std::byte(1);
   uint64_t sum = 0;
   for (const ReadLoop &loop : readLoops())
-    sum += loop.run(memory.data(), memory.size());
+    sum += loop.run(memory, sizeof(memory));
   for (const MultiplyLoop &loop : f32Loops())
     sum += loop.run(3);
   for (const MultiplyLoop &loop : int8Loops())
