@@ -23,12 +23,18 @@ inline const std::filesystem::path kModels = MOE_MODELS_DIR "/prmoe";
 
 class PlanTest : public testing::Test {
 protected:
-  /// Compiles a model of test/models/prmoe; returns the path of the plan.
-  std::string compile(const std::string &model, int ranks,
+  /// Compiles a model of test/models/prmoe, or the one in a folder; returns
+  /// the path of the plan.
+  std::string compile(const char *model, int ranks,
                       std::vector<std::string> more = {}) {
-    std::string plan = scratch.path / (model + std::to_string(ranks) +
-                                       std::to_string(numPlans++) + ".moeplan");
-    std::vector<std::string> args = {kModels / model / "model.onnx", "-o", plan,
+    return compile(kModels / model, ranks, std::move(more));
+  }
+  std::string compile(const std::filesystem::path &folder, int ranks,
+                      std::vector<std::string> more = {}) {
+    std::string plan =
+        scratch.path / (folder.filename().string() + std::to_string(ranks) +
+                        std::to_string(numPlans++) + ".moeplan");
+    std::vector<std::string> args = {folder / "model.onnx", "-o", plan,
                                      "--ranks=" + std::to_string(ranks)};
     args.insert(args.end(), more.begin(), more.end());
     Outcome outcome = runTool("moe-opt", args, scratch.path);
