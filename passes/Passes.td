@@ -140,7 +140,8 @@ def LowerWeightsPass : Moe_ModulePass<"moe-lower-weights"> {
     (embeddings, norms, biases) are none of products and stay.
 
     `activations` int8 sets the attribute `arithmetic` where all weights of an
-    operation have codes in blocks of 32 n, float removes it.
+    operation have codes in blocks of 32 n, but not where a router reads the
+    result; float removes it.
   }];
   let options = [
     Option<"dtype", "dtype", "std::string", "\"\"",

@@ -136,9 +136,8 @@ ParamAttr beforeRounding(ParamAttr weight) {
 
 std::string describeStorage(ParamAttr weight) {
   if (std::optional<QuantFormat> format = codeFormat(weight)) {
-    int64_t rank = weight.getType().getRank();
-    bool isWhole =
-        format->block == quantBlock(0, weight.getType().getDimSize(rank - 2));
+    int64_t depth = weight.getType().getShape().take_back(2)[0];
+    bool isWhole = format->block >= depth && format->block > 32;
     std::string text = "int" + std::to_string(format->bits);
     text += isWhole ? " by column"
                     : " in blocks of " + std::to_string(format->block);

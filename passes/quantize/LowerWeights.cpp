@@ -188,6 +188,8 @@ void LowerWeights::chooseArithmetic(Operation *op) {
     return;
   if (activations == "float")
     return setArithmetic(op, Arithmetic::Float);
+  if (isRouterProduct(op))
+    return;
   for (const ReadWeight &weight : weights)
     if (!suitsInt8(weight.value)) {
       remark::missed(op->getLoc(), remarkOptions("arithmetic"))
