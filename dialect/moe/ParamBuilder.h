@@ -51,9 +51,9 @@ ParamAttr scale(ParamAttr x, double factor);
 /// Elementwise, broadcasting.
 ParamAttr add(ParamAttr a, ParamAttr b);
 ParamAttr mul(ParamAttr a, ParamAttr b);
-/// q [.., ceil(N * bits / 8)] ui8, scales [.., ceil(N / block)], zero points
-/// packed like q or null -> [.., size] of the type of the scales; block 0
-/// means the whole row.
+/// q [.., ceil(size * bits / 8)] ui8, or a byte each, [.., size]; scales [..,
+/// ceil(size / block)], zero points like q or null -> [.., size] of the type of
+/// the scales; block 0 means the whole row.
 ParamAttr dequantize(ParamAttr q, ParamAttr scales, ParamAttr zeroPoints,
                      int64_t size, int64_t bits, int64_t block);
 /// x [.., K, N] rounded to `bits` bits in blocks of `block` along K; 0 means
