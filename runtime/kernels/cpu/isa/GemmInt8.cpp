@@ -118,8 +118,14 @@ struct TileArgs {
   QuantPanels b;
   float *c;
   int64_t cStride;
+  /// What comes into the second cache meanwhile, a number of lines for each
+  /// block.
+  const std::byte *ahead = nullptr;
+  int64_t aheadLines = 0;
 };
 } // namespace
+
+static constexpr int64_t kLine = 64;
 
 static MOE_INLINE Columns loadScales(const std::byte *p, DType type, int part) {
   if (type == DType::F16)
@@ -192,6 +198,7 @@ static void tile(const TileArgs &t) {
     scales[p] = codes[p] + t.b.scales;
     zerosOf[p] = codes[p] + t.b.zeros;
   }
+  const std::byte *ahead = t.ahead;
   const int64_t perScale = t.b.block / kBlock;
   for (int64_t left = t.blocks; left > 0;) {
     Columns scale[kVectors];
@@ -206,6 +213,10 @@ static void tile(const TileArgs &t) {
     int64_t count = std::min(left, perScale);
     left -= count;
     do {
+      for (int64_t line = t.aheadLines; line > 0; --line) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += kLine;
+      }
       addBlock<Bits, HasZeros, R, P>(row, codes, scale, zeros, total);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r)
@@ -248,8 +259,13 @@ template <int Bits, bool HasZeros, int P>
 static void allRows(const Int8GemmArgs &g, int64_t first) {
   TileArgs t{g.a, QuantBlock::count(g.depth), g.b, g.c + 16 * first, g.cStride};
   t.b.data += first * g.b.panelStride;
+  constexpr int kMost = tileRows<Bits>();
+  // All blocks of all tiles bring their share of the panels behind these.
+  int64_t steps = (g.rows + kMost - 1) / kMost * t.blocks;
+  int64_t lines = P * g.b.panelStride / kLine;
+  t.ahead = t.b.data + P * g.b.panelStride;
+  t.aheadLines = (lines + steps - 1) / steps;
   for (int64_t row = 0; row < g.rows;) {
-    constexpr int kMost = tileRows<Bits>();
     int64_t rows = nextRows(g.rows - row, kMost);
     withRows<kMost>(rows, [&]<int R>(std::integral_constant<int, R>) {
       if constexpr (P <= panelsOf<R>())
@@ -257,6 +273,7 @@ static void allRows(const Int8GemmArgs &g, int64_t first) {
     });
     t.a += rows * t.blocks;
     t.c += rows * t.cStride;
+    t.ahead += t.blocks * t.aheadLines * kLine;
     row += rows;
   }
 }
