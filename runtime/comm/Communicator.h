@@ -106,9 +106,11 @@ private:
 
 /// Communicators of `numRanks` ranks that are threads of this process. An
 /// operation that waits longer than `timeout` ends with Timeout, naming the
-/// ranks that did not come.
+/// ranks that did not come. `numThreads`: all threads that work for the ranks,
+/// if these have others than their own; ranks wait awake if each has a core.
 std::vector<std::unique_ptr<Communicator>>
-createThreadCommunicators(int numRanks, std::chrono::milliseconds timeout);
+createThreadCommunicators(int numRanks, std::chrono::milliseconds timeout,
+                          int numThreads = 0);
 
 } // namespace moe
 

@@ -46,7 +46,7 @@ class Rendezvous;
 /// The meetings that stem from one, and the error that ended them.
 class RendezvousFamily {
 public:
-  /// `numThreads`: how many take part in any of the meetings.
+  /// `numThreads`: how many work for those that take part in any meeting.
   RendezvousFamily(int numThreads, std::chrono::milliseconds timeout);
   /// The first call wins.
   void abort(Status why);

@@ -315,9 +315,10 @@ void ThreadCommunicator::abort(const Status &why) {
 } // namespace
 
 std::vector<std::unique_ptr<Communicator>>
-moe::createThreadCommunicators(int numRanks,
-                               std::chrono::milliseconds timeout) {
-  auto family = std::make_shared<RendezvousFamily>(numRanks, timeout);
+moe::createThreadCommunicators(int numRanks, std::chrono::milliseconds timeout,
+                               int numThreads) {
+  auto family = std::make_shared<RendezvousFamily>(
+      std::max(numRanks, numThreads), timeout);
   std::vector<int> names(numRanks);
   std::iota(names.begin(), names.end(), 0);
   auto group = std::make_shared<ThreadGroup>(family, std::move(names));

@@ -211,8 +211,13 @@ Status Context::Impl::start() {
                   "the model was loaded for one rank, which is connected to no "
                   "others");
   MOE_RETURN_IF_ERROR(createRunners());
-  if (!comms)
-    comms = createThreadRanks(executable->numRanks(), options.timeout);
+  if (!comms) {
+    int numThreads = 0;
+    for (const auto &runner : runners)
+      numThreads += runner->numThreads();
+    comms = createThreadRanks(executable->numRanks(), numThreads,
+                              options.timeout);
+  }
   return connect();
 }
 

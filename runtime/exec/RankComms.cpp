@@ -102,22 +102,23 @@ namespace {
 
 class ThreadRanks final : public Communicators {
 public:
-  ThreadRanks(int numRanks, std::chrono::milliseconds timeout)
-      : count(numRanks), timeout(timeout) {}
+  ThreadRanks(int numRanks, int numThreads, std::chrono::milliseconds timeout)
+      : count(numRanks), numThreads(numThreads), timeout(timeout) {}
 
 protected:
   StatusOr<std::vector<std::unique_ptr<Communicator>>> connectWorld() override {
-    return createThreadCommunicators(count, timeout);
+    return createThreadCommunicators(count, timeout, numThreads);
   }
 
 private:
-  const int count;
+  const int count, numThreads;
   const std::chrono::milliseconds timeout;
 };
 
 } // namespace
 
 std::unique_ptr<Communicators>
-moe::createThreadRanks(int numRanks, std::chrono::milliseconds timeout) {
-  return std::make_unique<ThreadRanks>(numRanks, timeout);
+moe::createThreadRanks(int numRanks, int numThreads,
+                       std::chrono::milliseconds timeout) {
+  return std::make_unique<ThreadRanks>(numRanks, numThreads, timeout);
 }

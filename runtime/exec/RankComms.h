@@ -84,9 +84,10 @@ private:
   std::vector<std::unique_ptr<RankComms>> ranks;
 };
 
-/// Of ranks that are threads of this process.
+/// Of ranks that are threads of this process, for which `numThreads` work.
 std::unique_ptr<Communicators>
-createThreadRanks(int numRanks, std::chrono::milliseconds timeout);
+createThreadRanks(int numRanks, int numThreads,
+                  std::chrono::milliseconds timeout);
 
 } // namespace moe
 

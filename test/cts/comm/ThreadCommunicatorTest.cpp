@@ -10,6 +10,10 @@
 using namespace moe;
 using namespace moe::test;
 
-INSTANTIATE_TEST_SUITE_P(
-    Threads, CommunicatorSuite,
-    testing::ValuesIn(paramsFor(createThreadCommunicators)), nameOf);
+static std::vector<std::unique_ptr<Communicator>>
+createThreads(int numRanks, std::chrono::milliseconds timeout) {
+  return createThreadCommunicators(numRanks, timeout);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, CommunicatorSuite,
+                         testing::ValuesIn(paramsFor(createThreads)), nameOf);
