@@ -37,6 +37,7 @@ struct Context::Impl {
   }
 
   Status start();
+  // Ranks and their threads (ContextRanks.cpp).
   Status createRunners();
   /// Connects the ranks if they are not, or not any more after a failure.
   Status connect();
