@@ -104,12 +104,6 @@ Tensor plainProduct(const Tensor &x, const Tensor &w, bool isFused,
   return y;
 }
 
-Tensor firstRows(const Tensor &t, int64_t rows) {
-  Tensor result = Tensor::zeros(DType::F32, {rows, t.view.dims[1]});
-  std::memcpy(result.bytes.data(), t.bytes.data(), result.bytes.size());
-  return result;
-}
-
 class Int8 : public KernelTest {
 protected:
   const cpu::Isa &isa = *cpu::findIsa(GetParam().isa);

@@ -151,6 +151,12 @@ Tensor Tensor::inBlocks() const {
 // KernelRunner
 //===----------------------------------------------------------------------===//
 
+Tensor firstRows(const Tensor &matrix, int64_t count) {
+  Tensor rows = Tensor::zeros(DType::F32, {count, matrix.view.dims[1]});
+  std::memcpy(rows.bytes.data(), matrix.bytes.data(), rows.bytes.size());
+  return rows;
+}
+
 std::vector<Machine> allMachines() {
   std::vector<Machine> machines;
   for (const cpu::Isa *isa : cpu::allIsas())

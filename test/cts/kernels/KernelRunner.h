@@ -84,6 +84,9 @@ struct Tensor {
   Tensor inBlocks() const;
 };
 
+/// Rows [0, count) of a matrix of f32, contiguous.
+Tensor firstRows(const Tensor &matrix, int64_t count);
+
 /// Where a test runs.
 struct Machine {
   std::string isa;

@@ -26,12 +26,6 @@ protected:
   }
 };
 
-Tensor firstRows(const Tensor &t, int64_t rows) {
-  Tensor result = Tensor::zeros(DType::F32, {rows, t.view.dims[1]});
-  std::memcpy(result.bytes.data(), t.bytes.data(), result.bytes.size());
-  return result;
-}
-
 TEST_P(Quant, ProductsAreThoseOfTheValues) {
   // Depths that end in words and blocks, and go over a block of the cache.
   for (auto [depth, columns] : {std::pair{5, 3}, {77, 37}, {535, 130}})
