@@ -16,14 +16,32 @@
 
 namespace moe::cpu::MOE_ISA {
 
+/// Rows between what few rows are multiplied with and what comes into the
+/// cache: 2 KiB of a panel of two bytes. The hardware does not follow a panel
+/// into the next page.
+static constexpr int64_t kAheadRows = 64;
+
 /// All panels for R rows, as many at a time as registers allow.
 template <typename T, int R> static void fewRows(const GemmArgs &g) {
   withPanels<panelsOf<R>()>(
       g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
-        tile<T, R, P>({g.a, g.aStride,
-                       static_cast<const T *>(g.b) + first * g.panelStride,
-                       g.bStride, g.panelStride, g.c + 16 * first, g.cStride,
-                       g.depth, g.accumulate});
+        const T *b = static_cast<const T *>(g.b) + first * g.panelStride;
+        TileArgs<T> t{g.a,       g.aStride,     b,
+                      g.bStride, g.panelStride, g.c + 16 * first,
+                      g.cStride, g.depth,       g.accumulate,
+                      b};
+        if (g.depth > 2 * kAheadRows) {
+          t.depth = g.depth - kAheadRows;
+          t.ahead = b + kAheadRows * g.bStride;
+          tile<T, R, P, P>(t);
+          // The last rows bring the first ones of the next panels, if any.
+          t.a += t.depth;
+          t.b += t.depth * g.bStride;
+          t.depth = kAheadRows;
+          t.accumulate = true;
+          t.ahead = first + P < g.panels ? b + P * g.panelStride : t.b;
+        }
+        tile<T, R, P, P>(t);
       });
 }
 
@@ -50,7 +68,6 @@ template <typename T> struct Panels {
   template <int P>
   void read(int64_t first, int64_t from, int64_t depth, float *room,
             TileArgs<Element> &t) const {
-    t.aheadStride = g.bStride * static_cast<int64_t>(sizeof(T));
     if constexpr (kIsInPlace) {
       t.b = at(first, from);
       t.bStride = g.bStride;
@@ -60,16 +77,20 @@ template <typename T> struct Panels {
       t.bStride = 16;
       t.panelStride = kDepthBlock * 16;
       for (int p = 0; p < P; ++p)
-        widen(at(first + p, from),
-              reinterpret_cast<const T *>(ahead<P>(first, from + depth, p)),
-              depth, room + p * kDepthBlock * 16);
+        widen(at(first + p, from), next<P>(first, from + depth, p), depth,
+              room + p * kDepthBlock * 16);
     }
   }
 
+  template <int P>
+  const Element *ahead(int64_t first, int64_t from, int p) const {
+    if constexpr (kIsInPlace)
+      return next<P>(first, from, p);
+    return nullptr; // comes while panels are widened
+  }
   /// Behind the depth are the next panels.
-  template <int P> const char *ahead(int64_t first, int64_t from, int p) const {
-    return reinterpret_cast<const char *>(
-        from < g.depth ? at(first + p, from) : at(first + P + p, 0));
+  template <int P> const T *next(int64_t first, int64_t from, int p) const {
+    return from < g.depth ? at(first + p, from) : at(first + P + p, 0);
   }
 
   /// `depth` rows of a panel as f32; as many from `next` on come nearer.

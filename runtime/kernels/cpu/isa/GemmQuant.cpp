@@ -202,7 +202,7 @@ template <int Bits> struct WidenedPanels {
     for (int p = 0; p < P; ++p, panel += stride)
       widen(panel, ahead, from, from + depth, room + p * kDepthBlock * 16);
   }
-  template <int P> const char *ahead(int64_t, int64_t, int) const {
+  template <int P> const float *ahead(int64_t, int64_t, int) const {
     return nullptr; // comes while panels are widened
   }
 

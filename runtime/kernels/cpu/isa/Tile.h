@@ -64,14 +64,13 @@ template <typename T> struct TileArgs {
   int64_t cStride;
   int64_t depth;
   bool accumulate;
-  /// What comes into the cache meanwhile, a line for each row of the depth.
-  const char *ahead = nullptr;
-  int64_t aheadStride = 0;
+  /// What comes into the cache meanwhile, in steps as b.
+  const T *ahead = nullptr;
 };
 
-/// One tile; if `Fetches`, what is ahead comes into the cache. GCC keeps the
-/// accumulators in registers only if the loops over them are unrolled.
-template <typename T, int R, int P, bool Fetches = false>
+/// One tile; `Fetched` panels of what is ahead come into the cache. GCC keeps
+/// the accumulators in registers only if the loops over them are unrolled.
+template <typename T, int R, int P, int Fetched = 0>
 static void tile(const TileArgs<T> &t) {
   constexpr int kVectors = P * kParts;
   Columns acc[R][kVectors];
@@ -89,8 +88,9 @@ static void tile(const TileArgs<T> &t) {
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
     panel[p] = t.b + p * t.panelStride;
-  const char *ahead = t.ahead;
-  const int64_t depth = t.depth, step = t.bStride, aheadStep = t.aheadStride;
+  const T *ahead = t.ahead;
+  const int64_t depth = t.depth, step = t.bStride;
+  const int64_t panelStep = t.panelStride;
   for (int64_t d = 0; d < depth; ++d) {
     Columns column[kVectors];
 #pragma GCC unroll 16
@@ -100,9 +100,11 @@ static void tile(const TileArgs<T> &t) {
         column[kParts * p + i] = loadColumns(panel[p] + kColumns * i);
       panel[p] += step;
     }
-    if constexpr (Fetches) {
-      __builtin_prefetch(ahead);
-      ahead += aheadStep;
+    if constexpr (Fetched > 0) {
+#pragma GCC unroll 16
+      for (int p = 0; p < Fetched; ++p)
+        __builtin_prefetch(ahead + p * panelStep);
+      ahead += step;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -191,7 +193,7 @@ static void manyRows(const Panels &panels, const TileRows &g, int64_t first) {
       withRows<(kTileRows + 1) / 2, kTileRows>(
           rows, [&]<int R>(std::integral_constant<int, R>) {
             if (fetches)
-              tile<Element, R, P, kIsInPlace>(t);
+              tile<Element, R, P, kIsInPlace ? 1 : 0>(t);
             else
               tile<Element, R, P>(t);
           });
