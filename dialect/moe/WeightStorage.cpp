@@ -170,6 +170,15 @@ double storedBytes(ParamAttr weight) {
                                 *toDType(stored.getType().getElementType())));
 }
 
+int64_t rowUnit(ParamAttr weight, int64_t numParts) {
+  std::optional<QuantFormat> format = codeFormat(weight);
+  if (!format)
+    return 16;
+  int64_t depth = weight.getType().getShape().take_back(2)[0];
+  int64_t numBlocks = llvm::divideCeil(depth, format->block);
+  return numBlocks >= numParts ? format->block : 16;
+}
+
 void roundRow(MutableArrayRef<double> row) {
   constexpr size_t kBlock = 32;
   for (size_t begin = 0; begin < row.size(); begin += kBlock) {

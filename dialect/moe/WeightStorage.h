@@ -44,6 +44,11 @@ std::string describeStorage(ParamAttr weight);
 /// Bytes of a weight as it is stored.
 double storedBytes(ParamAttr weight);
 
+/// Rows of a matrix [.., K, N] that stay together where K is divided in
+/// `numParts` parts: a block of its codes if there is one for each part, so
+/// that parts stay codes; else 16.
+int64_t rowUnit(ParamAttr weight, int64_t numParts);
+
 /// Rounds a row to 8 bits in blocks of 32, each with a scale of its own, and
 /// back: what arithmetic int8 does with the rows of a product.
 void roundRow(llvm::MutableArrayRef<double> row);

@@ -6,25 +6,35 @@
 //===----------------------------------------------------------------------===//
 //
 // Columns of the first weight of a pair, rows of the second, and a sum over
-// ranks; in units of 16, the width that kernels like. The bias behind the
-// second product is added once, after the sum.
+// ranks; in units of 16, the width that kernels like, or of the blocks of
+// codes. The bias behind the second product is added once, after the sum.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/distribute/SliceTensors.h"
+
+#include "dialect/moe/WeightStorage.h"
 
 using namespace mlir;
 using namespace moe;
 using namespace moe::dialect;
 using namespace moe::pass;
 
-static void reportUnits(Operation *op, StringRef name, int64_t size) {
+/// Inner columns that stay together: blocks of the codes of the second weight,
+/// else what kernels like.
+static int64_t innerUnit(const Slicing &slicing, Value weight, int64_t size) {
+  auto param = weight.getDefiningOp<ParamOp>();
+  int64_t unit = param ? rowUnit(param.getValue(), slicing.getTp()) : 16;
+  return size % unit == 0 ? unit : unitOf(size);
+}
+
+static void reportUnits(Operation *op, StringRef name, int64_t size,
+                        int64_t unit) {
   mlir::remark::passed(
       op->getLoc(),
       mlir::remark::RemarkOpts::name(name).category(kSliceTensors))
       << "ranks divide the " + std::to_string(size) + " inner columns in " +
-             std::to_string(size / unitOf(size)) + " units of " +
-             std::to_string(unitOf(size));
+             std::to_string(size / unit) + " units of " + std::to_string(unit);
 }
 
 //===----------------------------------------------------------------------===//
@@ -56,7 +66,8 @@ static FirstLayer takeUnits(Slicing &slicing, FirstLayer layer,
 
 void moe::pass::sliceFfn(Slicing &slicing, FfnOp op) {
   std::optional<int64_t> size = getDim(op.getW2(), 0).constantValue();
-  if (!size || *size / unitOf(*size) < 2) {
+  int64_t unit = size ? innerUnit(slicing, op.getW2(), *size) : 1;
+  if (!size || *size / unit < 2) {
     mlir::remark::missed(
         op.getLoc(),
         mlir::remark::RemarkOpts::name("ffn").category(kSliceTensors))
@@ -71,7 +82,7 @@ void moe::pass::sliceFfn(Slicing &slicing, FfnOp op) {
     linear = takeHalf(slicing, op, 1);
     gating = Gating::Split;
   }
-  const Cut &cut = slicing.rankCut("ffn", *size / unitOf(*size));
+  const Cut &cut = slicing.rankCut("ffn", *size / unit);
   gate = takeUnits(slicing, gate, cut);
   linear = takeUnits(slicing, linear, cut);
   Value w2 = slicing.take(op.getW2(), 0, cut);
@@ -91,7 +102,7 @@ void moe::pass::sliceFfn(Slicing &slicing, FfnOp op) {
   partial.setGating(gating);
   op.getResult().replaceAllUsesWith(
       slicing.sum(builder, op.getLoc(), partial.getResult(), op.getB2()));
-  reportUnits(op, "ffn", *size);
+  reportUnits(op, "ffn", *size, unit);
 }
 
 //===----------------------------------------------------------------------===//
@@ -102,9 +113,13 @@ static void slicePair(Slicing &slicing, MatmulOp op) {
   Value inner = op.getLhs();
   int last = getTensorType(inner).getRank() - 1;
   std::optional<int64_t> size = getDim(inner, last).constantValue();
-  if (!size || *size == 0 || *size / unitOf(*size) < 2 || !inner.hasOneUse())
+  if (!size || *size == 0 || !inner.hasOneUse())
     return;
-  int64_t numUnits = *size / unitOf(*size);
+  int64_t unit = op.getTransposeRhs() ? unitOf(*size)
+                                      : innerUnit(slicing, op.getRhs(), *size);
+  int64_t numUnits = *size / unit;
+  if (numUnits < 2)
+    return;
   const Cut question{{"", DimExpr(numUnits)}, DimExpr(), {}};
   unsigned numProducts = 0;
   if (!slicing.isOfWeights(inner, last, question, numProducts) ||
@@ -112,7 +127,7 @@ static void slicePair(Slicing &slicing, MatmulOp op) {
     return;
   const Cut &cut = slicing.rankCut("ffn", numUnits);
   slicing.give(inner, slicing.take(inner, last, cut), last, cut);
-  reportUnits(op, "pair", *size);
+  reportUnits(op, "pair", *size, unit);
 }
 
 void moe::pass::slicePairs(Slicing &slicing) {
