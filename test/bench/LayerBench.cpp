@@ -226,7 +226,8 @@ BENCHMARK(attention)
     ->Args({1, 16, 16, 512, 512, 128})
     ->Args({1, 16, 4, 512, 512, 128})
     ->Args({1, 16, 16, 512, 512, 64})
-    ->Args({1, 4, 4, 256, 256, 28});
+    ->Args({1, 4, 4, 256, 256, 28})
+    ->Args({8, 16, 16, 1, 2049, 128}); // from memory
 BENCHMARK(router)
     ->UseRealTime()
     ->Args({1, 256, 8})
@@ -236,30 +237,48 @@ BENCHMARK(gate)
     ->UseRealTime()
     ->Args({1, 8, 2})
     ->Args({1, 128, 8})
-    ->Args({512, 128, 8});
+    ->Args({512, 128, 8})
+    ->Args({1 << 19, 128, 8});
 BENCHMARK(dispatch)
     ->UseRealTime()
     ->Args({1, 8, 2, 256})
     ->Args({1, 128, 8, 2048})
-    ->Args({512, 128, 8, 2048});
+    ->Args({512, 128, 8, 2048})
+    ->Args({4096, 128, 8, 2048});
 BENCHMARK(combine)
     ->UseRealTime()
     ->Args({1, 2, 256})
     ->Args({1, 8, 2048})
-    ->Args({512, 8, 2048});
+    ->Args({512, 8, 2048})
+    ->Args({4096, 8, 2048});
 BENCHMARK_CAPTURE(norm, rms, "rms")
     ->UseRealTime()
     ->Args({1, 256})
     ->Args({1, 2048})
-    ->Args({4096, 2048});
+    ->Args({4096, 2048})
+    ->Args({32768, 2048});
 BENCHMARK_CAPTURE(norm, layer, "layer")
     ->UseRealTime()
     ->Args({1, 2048})
-    ->Args({4096, 2048});
-BENCHMARK(softmax)->UseRealTime()->Args({1, 2048})->Args({4096, 2048});
-BENCHMARK(add)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20);
-BENCHMARK(program)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20);
-BENCHMARK(rotary)->UseRealTime()->Args({1, 16, 128})->Args({4096, 16, 128});
-BENCHMARK(gather)->UseRealTime()->Args({1, 2048})->Args({4096, 2048});
+    ->Args({4096, 2048})
+    ->Args({32768, 2048});
+BENCHMARK(softmax)
+    ->UseRealTime()
+    ->Args({1, 2048})
+    ->Args({4096, 2048})
+    ->Args({32768, 2048});
+BENCHMARK(add)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20)->Arg(32 << 20);
+BENCHMARK(program)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20)->Arg(
+    32 << 20);
+BENCHMARK(rotary)
+    ->UseRealTime()
+    ->Args({1, 16, 128})
+    ->Args({4096, 16, 128})
+    ->Args({32768, 16, 128});
+BENCHMARK(gather)
+    ->UseRealTime()
+    ->Args({1, 2048})
+    ->Args({4096, 2048})
+    ->Args({32768, 2048});
 
 BENCHMARK_MAIN();
