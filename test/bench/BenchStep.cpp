@@ -11,6 +11,7 @@
 #include "runtime/support/Cores.h"
 #include "tools/peaks/Peaks.h"
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
@@ -59,8 +60,9 @@ static benchmark::Counter rate(double value) {
                             benchmark::Counter::kIs1000);
 }
 
-/// `flops` of all runs.
-static void setRates(benchmark::State &state, StepBytes bytes, double flops) {
+/// `flops` of all runs, which took `seconds`.
+static void setRates(benchmark::State &state, StepBytes bytes, double flops,
+                     double seconds) {
   auto runs = static_cast<double>(state.iterations());
   state.counters["B/s"] = rate(bytes.bytes * runs);
   if (flops > 0)
@@ -71,9 +73,7 @@ static void setRates(benchmark::State &state, StepBytes bytes, double flops) {
       Floor::of(bytes.bytes * runs, flops, peaks.bandwidth, peaks.flops);
   if (floor.isMemory && !bytes.isCold && bytes.bytes < caches)
     return;
-  // The seconds of all floors, over those that passed.
-  state.counters["percent_of_floor"] =
-      benchmark::Counter(100 * floor.seconds, benchmark::Counter::kIsRate);
+  state.counters["percent_of_floor"] = 100 * floor.seconds / seconds;
 }
 
 void moe::test::runStep(benchmark::State &state, KernelRunner &runner,
@@ -83,12 +83,16 @@ void moe::test::runStep(benchmark::State &state, KernelRunner &runner,
   auto prepared = runner.prepare(inputs, outputs);
   if (!prepared.isOk())
     return state.SkipWithError(prepared.status().message().c_str());
+  auto begin = std::chrono::steady_clock::now();
   for (auto _ : state) {
     before();
     if (Status status = (*prepared)->run(); !status.isOk())
       return state.SkipWithError(status.message().c_str());
   }
-  setRates(state, bytes, static_cast<double>(runner.counters.flops));
+  std::chrono::duration<double> elapsed =
+      std::chrono::steady_clock::now() - begin;
+  setRates(state, bytes, static_cast<double>(runner.counters.flops),
+           elapsed.count());
 }
 
 void moe::test::machineRates(benchmark::State &state) {
