@@ -46,14 +46,22 @@ protected:
   std::map<std::string, moe::HostTensor>
   run(const std::string &plan, const std::string &inputs, int threads,
       const std::vector<std::string> &more = {}) {
+    return runWith(plan, {"--inputs", inputs}, threads, more);
+  }
+  /// The same on inputs that moe-run makes, of a shape as in "tokens=8".
+  std::map<std::string, moe::HostTensor>
+  runMade(const std::string &plan, const std::string &shape, int threads) {
+    return runWith(plan, {"--shape", shape}, threads, {});
+  }
+
+private:
+  std::map<std::string, moe::HostTensor>
+  runWith(const std::string &plan, std::vector<std::string> args, int threads,
+          const std::vector<std::string> &more) {
     std::string outputs = scratch.path / "outputs.npz";
-    std::vector<std::string> args = {plan,
-                                     "--inputs",
-                                     inputs,
-                                     "--outputs",
-                                     outputs,
-                                     "--threads",
-                                     std::to_string(threads)};
+    args.insert(args.begin(), plan);
+    args.insert(args.end(),
+                {"--outputs", outputs, "--threads", std::to_string(threads)});
     args.insert(args.end(), more.begin(), more.end());
     Outcome outcome = runTool("moe-run", args, scratch.path);
     EXPECT_EQ(outcome.exitCode, 0) << outcome.errors;
@@ -66,6 +74,7 @@ protected:
     return tensors;
   }
 
+protected:
   ScratchFolder scratch;
   int numPlans = 0;
 };
