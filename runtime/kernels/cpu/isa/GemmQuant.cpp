@@ -18,15 +18,17 @@
 
 namespace moe::cpu::MOE_ISA {
 
-/// Rows that are computed from words, and the panels that they take at a time.
+/// Rows of a tile that is computed from words, the panels that it takes at a
+/// time, and rows up to which such tiles are faster: words are widened for each
+/// tile again, which takes one multiplication for R multiply-adds.
 #if MOE_ISA_HAS_AVX512
-static constexpr int kFewRows = 6;
+static constexpr int kQuantRows = 8, kFewRows = 16;
 template <int R> static constexpr int quantPanelsOf() { return R <= 3 ? 4 : 2; }
 #elif MOE_ISA_HAS_FMA
-static constexpr int kFewRows = 2;
+static constexpr int kQuantRows = 2, kFewRows = 2;
 template <int R> static constexpr int quantPanelsOf() { return R == 1 ? 2 : 1; }
 #else
-static constexpr int kFewRows = 1;
+static constexpr int kQuantRows = 1, kFewRows = 1;
 template <int R> static constexpr int quantPanelsOf() { return 1; }
 #endif
 
@@ -252,15 +254,43 @@ template <int Bits> struct WidenedPanels {
 };
 } // namespace
 
-template <int Bits> static void gemmOf(const QuantGemmArgs &g) {
-  if (g.rows <= kFewRows)
-    return withRows<1, kFewRows>(
-        g.rows, [&]<int R>(std::integral_constant<int, R>) {
-          withPanels<quantPanelsOf<R>()>(
-              g.panels, [&]<int P>(int64_t p, std::integral_constant<int, P>) {
-                quantTile<Bits, R, P>(g, p);
-              });
+/// All panels for the rows of a tile.
+template <int Bits> static void oneTile(const QuantGemmArgs &g) {
+  withRows<1, kQuantRows>(g.rows, [&]<int R>(std::integral_constant<int, R>) {
+    withPanels<quantPanelsOf<R>()>(
+        g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
+          quantTile<Bits, R, P>(g, first);
         });
+  });
+}
+
+/// A few tiles of about as many rows each, which read the panels in turn. Zero
+/// points make that too expensive.
+template <int Bits> static void fewTiles(const QuantGemmArgs &g) {
+  auto some = [&]<int P>(int64_t first, std::integral_constant<int, P>) {
+    QuantGemmArgs t = g;
+    int64_t left = g.rows;
+    for (int64_t tiles = (g.rows + kQuantRows - 1) / kQuantRows; tiles > 0;
+         --tiles) {
+      t.rows = (left + tiles - 1) / tiles;
+      withRows<kQuantRows / 2, kQuantRows>(
+          t.rows, [&]<int R>(std::integral_constant<int, R>) {
+            quantTile<Bits, R, P>(t, first);
+          });
+      t.a += t.rows * t.aStride;
+      t.c += t.rows * t.cStride;
+      left -= t.rows;
+    }
+  };
+  withPanels<quantPanelsOf<kQuantRows>()>(g.panels, some);
+}
+
+template <int Bits> static void gemmOf(const QuantGemmArgs &g) {
+  if (g.rows <= kQuantRows)
+    return oneTile<Bits>(g);
+  if constexpr (kFewRows > kQuantRows)
+    if (g.rows <= kFewRows && !g.b.hasZeroPoints)
+      return fewTiles<Bits>(g);
   TileRows rows{g.a, g.aStride, g.c, g.cStride, g.rows, g.depth, false};
   withPanels<kTilePanels>(
       g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
