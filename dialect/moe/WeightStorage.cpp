@@ -78,8 +78,10 @@ std::optional<QuantFormat> codeFormat(ParamAttr weight) {
   if (type.getRank() < 2 || type.getNumElements() == 0)
     return std::nullopt;
   ExprRows rows;
-  uint32_t expr = rows.add(firstMatrix(weight));
-  return QuantExprs(rows.tables).formatOf(expr);
+  uint32_t all = rows.add(weight), first = rows.add(firstMatrix(weight));
+  QuantExprs quants(rows.tables);
+  // Joined matrices may differ.
+  return quants.of(all) ? quants.formatOf(first) : std::nullopt;
 }
 
 //===----------------------------------------------------------------------===//
