@@ -16,8 +16,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
-
 #include <random>
 #include <set>
 
@@ -60,9 +60,10 @@ protected:
     }
   }
 
-  std::string compiledPlan(std::vector<std::string> options = {"--ranks=2"}) {
+  std::string compiledPlan(std::vector<std::string> options = {"--ranks=2"},
+                           const fs::path &model = kModel) {
     fs::path plan = scratch.path / "good.moeplan";
-    std::vector<std::string> args = {kModel / "model.onnx", "-o", plan};
+    std::vector<std::string> args = {model / "model.onnx", "-o", plan};
     args.insert(args.end(), options.begin(), options.end());
     Outcome outcome = runTool("moe-opt", args, scratch.path);
     EXPECT_EQ(outcome.exitCode, 0) << outcome.errors;
@@ -145,6 +146,71 @@ TEST_F(HostileFilesTest, FlippedBitBehindRightHashes) {
   }
 }
 
+// Layouts and expressions of codes, behind hashes that are right.
+TEST_F(HostileFilesTest, FlippedBitInAPlanOfCodes) {
+  struct Case {
+    fs::path model;
+    std::vector<std::string> options;
+  };
+  const fs::path models = MOE_MODELS_DIR;
+  const Case cases[] = {
+      {models / "ort/moe_swiglu_gptoss",
+       {"--dtype=int4", "--quant-zero-points", "--activations=int8"}},
+      {models / "ort/moe_swiglu_gptoss", {"--dtype=int8", "--mesh=ep=2,tp=2"}},
+      {models / "ort/qmoe_int4_block32", {"--weights=reference"}},
+      {models / "quantized/nbits4_level4_zeros", {"--weights=synthetic"}},
+  };
+  for (const Case &test : cases) {
+    std::string plan = compiledPlan(test.options, test.model);
+    // What a plan refers to is looked for beside it.
+    fs::copy_file(test.model / "model.onnx", scratch.path / "model.onnx",
+                  fs::copy_options::overwrite_existing);
+    moe::plan_format::Preamble preamble;
+    std::memcpy(&preamble, plan.data(), sizeof(preamble));
+    for (int i = 0; i < 60; ++i) {
+      size_t bit =
+          preamble.program.offset * 8 + random() % (preamble.program.size * 8);
+      SCOPED_TRACE(test.model.string() + " bit " + std::to_string(bit));
+      runDamaged(withHashes(withFlippedBit(plan, bit)), {0, 4, 6, 7, 10});
+    }
+  }
+}
+
+TEST_F(HostileFilesTest, LayoutsThatDoNotExist) {
+  const std::string good = "panel16.q4x32";
+  std::string plan =
+      compiledPlan({"--dtype=int4"}, MOE_MODELS_DIR "/ort/moe_swiglu_gptoss");
+  ASSERT_NE(plan.find(good), std::string::npos);
+  for (const char *bad :
+       {"panel16.q5x32", "panel16.q4x24", "panel16.q4x00", "panel16.q4x-1",
+        "panel16.q4x+1", "panel16.q4 32", "panel16.q4x3x", "panel16.q04x2",
+        "panel16.q8x32", "panel16.q4x.z", "panel17.q4x32", "panel16.Q4X32"}) {
+    std::string damaged = plan;
+    for (size_t at = damaged.find(good); at != std::string::npos;
+         at = damaged.find(good, at))
+      damaged.replace(at, good.size(), bad);
+    SCOPED_TRACE(bad);
+    runDamaged(withHashes(damaged), {6});
+  }
+}
+
+TEST_F(HostileFilesTest, FlippedBitInAModelOfCodes) {
+  std::vector<fs::path> models;
+  for (const auto &entry : fs::directory_iterator(MOE_MODELS_DIR "/quantized"))
+    if (fs::exists(entry.path() / "model.onnx"))
+      models.push_back(entry.path() / "model.onnx");
+  std::sort(models.begin(), models.end());
+  ASSERT_FALSE(models.empty());
+  for (const fs::path &path : models) {
+    std::string model = readFile(path);
+    SCOPED_TRACE(path);
+    compileDamaged(model.substr(0, random() % model.size()), {3, 4});
+    for (int i = 0; i < 4; ++i)
+      compileDamaged(withFlippedBit(model, random() % (model.size() * 8)),
+                     {0, 3, 4, 10});
+  }
+}
+
 TEST_F(HostileFilesTest, DamagedInputs) {
   compiledPlan();
   std::string inputs = readFile(kModel / "inputs_0.npz");
@@ -189,6 +255,38 @@ TEST_F(HostileFilesTest, WrongUse) {
       {"moe-run", {"--max", "batch=-1", nowhere}, 2, "max"},
       {"moe-run", {"--verify", "never", nowhere}, 2, "verify"},
       {"moe-run", {"--device", "tpu", nowhere}, 2, "device"},
+      {"moe-opt", {model, "-o", "x.moeplan", "--dtype=int3"}, 2, "dtype"},
+      {"moe-opt",
+       {model, "-o", "x.moeplan", "--dtype=int4", "--quant-block=-32"},
+       2,
+       "quant-block"},
+      {"moe-opt",
+       {model, "-o", "x.moeplan", "--dtype=int4",
+        "--quant-block=99999999999999999999"},
+       2,
+       "quant-block"},
+      {"moe-opt",
+       {model, "-o", "x.moeplan", "--activations=int4"},
+       2,
+       "activations"},
+      {"moe-run", {"bench", "--layer", "E=0,k=1,H=1,I=1"}, 2, "E is '0'"},
+      {"moe-run", {"bench", "--layer", "E=1,k=1,H=1e9,I=1"}, 2, "H is '1e9'"},
+      {"moe-run",
+       {"bench", "--layer", "E=1,k=1,H=1,I=1", "--tokens=-1"},
+       2,
+       "tokens"},
+      {"moe-run",
+       {"bench", "--layer", "E=1,k=1,H=1,I=1", "--routing=zipf:nan"},
+       2,
+       "zipf:nan"},
+      {"moe-run",
+       {"bench", "--layer", "E=1,k=1,H=1,I=1", "--activations=int8"},
+       2,
+       "activations"},
+      {"moe-run",
+       {"bench", "--layer", "E=65536,k=1,H=1048576,I=1048576"},
+       10,
+       "limit"},
       {"moe-inspect", {nowhere}, 7, "no/such/file"},
   };
   for (const Case &test : cases) {
