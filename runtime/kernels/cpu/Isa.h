@@ -14,10 +14,12 @@
 //   isa/*.cpp -DMOE_ISA=isa_portable             loops over contiguous numbers
 //   isa/*.cpp -DMOE_ISA=isa_avx2 -mavx2 -mfma -mf16c
 //   isa/*.cpp -DMOE_ISA=isa_avx512 -mavx512f -mavx512bw ...
+//   isa/GemmInt8.cpp -DMOE_ISA=isa_avx512vnni ... -mavx512vnni
 //
 // Within one table the value of an element depends on its operands alone, not
 // on its position in a row, on the length of a row or on other rows. The tables
-// avx2 and avx512 give the same bits; the portable one rounds each product.
+// avx2, avx512 and avx512vnni give the same bits; the portable one rounds each
+// product.
 //
 //===----------------------------------------------------------------------===//
 
@@ -76,10 +78,10 @@ struct QuantGemmArgs {
   int64_t depth = 0;
 };
 
-/// 32 numbers of a row rounded to 8 bits: scale = largest magnitude / 127, codes
-/// x / scale to the nearest, ties to even, at most 127. All 0 if the scale is 0.
-/// NaN and infinities give codes of 0 and a scale that is NaN, so that they are
-/// not lost.
+/// 32 numbers of a row rounded to 8 bits: scale = largest magnitude / 127,
+/// codes x / scale to the nearest, ties to even, at most 127. All 0 if the
+/// scale is 0. NaN and infinities give codes of 0 and a scale that is NaN, so
+/// that they are not lost.
 struct QuantBlock {
   static constexpr int64_t kSize = 32;
   int8_t codes[kSize];
