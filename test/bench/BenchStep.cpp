@@ -69,8 +69,8 @@ static void setRates(benchmark::State &state, StepBytes bytes, double flops,
     state.counters["flop/s"] = rate(flops);
   Peaks peaks = best(machinePeaks(), peakMeter().again(machinePeaks()));
   double caches = static_cast<double>(kCacheFactor * lastLevelCacheBytes());
-  Floor floor =
-      Floor::of(bytes.bytes * runs, flops, peaks.bandwidth, peaks.flops);
+  Floor floor = Floor::of(bytes.bytes * runs, flops, peaks.bandwidth,
+                          bytes.isInt8 ? peaks.int8Operations : peaks.flops);
   if (floor.isMemory && !bytes.isCold && bytes.bytes < caches)
     return;
   state.counters["percent_of_floor"] = 100 * floor.seconds / seconds;

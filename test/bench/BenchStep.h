@@ -33,8 +33,11 @@ struct StepBytes {
   /// They come from memory, because others pass by before they are used again.
   /// Else memory sets no floor, unless they exceed all caches themselves.
   bool isCold = false;
+  /// Rows are rounded and multiplied as integers: their peak sets the floor.
+  bool isInt8 = false;
 
-  StepBytes(double bytes, bool isCold = false) : bytes(bytes), isCold(isCold) {}
+  StepBytes(double bytes, bool isCold = false, bool isInt8 = false)
+      : bytes(bytes), isCold(isCold), isInt8(isInt8) {}
 };
 
 /// Runs one step for as long as the benchmark wants, `before` each run once.

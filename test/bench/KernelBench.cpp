@@ -59,10 +59,11 @@ void experts(benchmark::State &state) {
           active * (isGated ? 3 : 2) * static_cast<double>(H * I) * 4);
 }
 
-/// Floats, or codes for them.
+/// Floats, or codes for them, and how rows are multiplied with codes.
 struct WeightType {
   DType dtype = DType::F32;
   std::optional<QuantFormat> format;
+  bool roundsRows = false;
 };
 
 /// One expert in the layout of the products, `copies` times in memory.
@@ -95,6 +96,8 @@ void layerA(benchmark::State &state, WeightType type) {
   Tensor y = Tensor::zeros(DType::F32, {rows, kHidden});
   Tensor absent = Tensor::absent();
   runner.step("experts").with("activation", "silu").with("gating", "split");
+  if (type.roundsRows)
+    runner.with("arithmetic", "int8");
   double active = static_cast<double>(std::min(rows, kExperts));
   int64_t next = 0;
   auto route = [&] {
@@ -105,7 +108,7 @@ void layerA(benchmark::State &state, WeightType type) {
   double bytes = static_cast<double>(w1.blocks[0].bytes + w2.blocks[0].bytes +
                                      w3.blocks[0].bytes);
   runStep(state, runner, {&x, &counts, &w1, &absent, &w2, &absent, &w3}, {&y},
-          {active * bytes, /*isCold=*/true}, route);
+          {active * bytes, /*isCold=*/true, type.roundsRows}, route);
 }
 
 } // namespace
@@ -150,6 +153,20 @@ BENCHMARK_CAPTURE(layerA, bf16, WeightType{DType::BF16, {}})
     ->Arg(16)
     ->Arg(256);
 BENCHMARK_CAPTURE(layerA, int8, WeightType{DType::F32, QuantFormat{8, 32}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Arg(1)
+    ->Arg(16)
+    ->Arg(256);
+BENCHMARK_CAPTURE(layerA, int8_rounded,
+                  WeightType{DType::F32, QuantFormat{8, 32}, true})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Arg(1)
+    ->Arg(16)
+    ->Arg(256);
+BENCHMARK_CAPTURE(layerA, int4_rounded,
+                  WeightType{DType::F32, QuantFormat{4, 32}, true})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Arg(1)
