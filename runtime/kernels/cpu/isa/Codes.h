@@ -69,6 +69,22 @@ template <int Bits> MOE_INLINE Columns placedCode(Columns32 word, int place) {
 #endif
 }
 
+/// Whether codes less their zero are looked up: four bits select one of the 16
+/// numbers of a register, in one instruction.
+template <int Bits, bool HasZeros> constexpr bool looksUp() {
+  return MOE_ISA_HAS_AVX512 && Bits == 4 && !HasZeros;
+}
+#if MOE_ISA_HAS_AVX512
+/// The codes of `row` in `word` less 8.
+MOE_INLINE Columns lookedUpCode(Columns32 word, int row) {
+  const Columns numbers = {-8, -7, -6, -5, -4, -3, -2, -1,
+                           0,  1,  2,  3,  4,  5,  6,  7};
+  Columns32 index = word >> (row % 4 * 8 + row / 4 * 4);
+  return _mm512_maskz_permutexvar_ps(0xffff, reinterpret_cast<__m512i>(index),
+                                     numbers);
+}
+#endif
+
 /// Part `part` of the scales or zero points of block `block` of a panel.
 MOE_INLINE Columns scaleColumns(const QuantPanels &q, const std::byte *panel,
                                 int64_t block, int part) {

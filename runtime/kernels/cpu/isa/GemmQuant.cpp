@@ -47,7 +47,7 @@ static constexpr int64_t kAheadRows = 256;
 
 namespace {
 /// R rows and P panels of codes with what their current block has in common.
-template <int Bits, int R, int P> struct QuantTile {
+template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
   static constexpr int kRows = Codes<Bits>::kRows;
 
   const float *row[R];
@@ -103,7 +103,8 @@ template <int Bits, int R, int P> struct QuantTile {
       for (int i = 0; i < kParts; ++i) {
         auto read = readVector<Columns32>(word[p] + 4 * kColumns * i);
         words[0][kParts * p + i] = read;
-        words[1][kParts * p + i] = read >> 16;
+        if constexpr (!looksUp<Bits, HasZeros>())
+          words[1][kParts * p + i] = read >> 16;
       }
       __builtin_prefetch(word[p] + ahead);
       word[p] += 64;
@@ -117,6 +118,12 @@ template <int Bits, int R, int P> struct QuantTile {
       Columns column[kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
+#if MOE_ISA_HAS_AVX512
+        if constexpr (looksUp<Bits, HasZeros>()) {
+          column[v] = lookedUpCode(words[0][v], d) * scale[v];
+          continue;
+        }
+#endif
         Columns code =
             placedCode<Bits>(words[Codes<Bits>::isShifted(d)][v], place);
         column[v] = (code - base[v / kParts].of[place][v % kParts]) * scale[v];
@@ -137,12 +144,12 @@ template <int Bits, int R, int P> struct QuantTile {
 } // namespace
 
 /// P panels from `first` on for R rows.
-template <int Bits, int R, int P>
+template <int Bits, bool HasZeros, int R, int P>
 static void quantTile(const QuantGemmArgs &g, int64_t first) {
   const QuantPanels &q = g.b;
   const std::byte *panels = q.data + first * q.panelStride;
   constexpr int kRows = Codes<Bits>::kRows;
-  QuantTile<Bits, R, P> t;
+  QuantTile<Bits, HasZeros, R, P> t;
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
     t.row[r] = g.a + r * g.aStride;
@@ -162,7 +169,7 @@ static void quantTile(const QuantGemmArgs &g, int64_t first) {
     int64_t end = std::min(g.depth, d + q.block);
     t.setAhead(q, panels, block, blocks, next);
     t.setScales(q, panels, block);
-    if (q.hasZeroPoints)
+    if constexpr (HasZeros)
       t.setZeros(q, panels, block);
     for (; d + kRows <= end; d += kRows)
       t.addWord();
@@ -255,11 +262,11 @@ template <int Bits> struct WidenedPanels {
 } // namespace
 
 /// All panels for the rows of a tile.
-template <int Bits> static void oneTile(const QuantGemmArgs &g) {
+template <int Bits, bool HasZeros> static void oneTile(const QuantGemmArgs &g) {
   withRows<1, kQuantRows>(g.rows, [&]<int R>(std::integral_constant<int, R>) {
     withPanels<quantPanelsOf<R>()>(
         g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
-          quantTile<Bits, R, P>(g, first);
+          quantTile<Bits, HasZeros, R, P>(g, first);
         });
   });
 }
@@ -275,7 +282,7 @@ template <int Bits> static void fewTiles(const QuantGemmArgs &g) {
       t.rows = (left + tiles - 1) / tiles;
       withRows<kQuantRows / 2, kQuantRows>(
           t.rows, [&]<int R>(std::integral_constant<int, R>) {
-            quantTile<Bits, R, P>(t, first);
+            quantTile<Bits, false, R, P>(t, first);
           });
       t.a += t.rows * t.aStride;
       t.c += t.rows * t.cStride;
@@ -287,7 +294,7 @@ template <int Bits> static void fewTiles(const QuantGemmArgs &g) {
 
 template <int Bits> static void gemmOf(const QuantGemmArgs &g) {
   if (g.rows <= kQuantRows)
-    return oneTile<Bits>(g);
+    return g.b.hasZeroPoints ? oneTile<Bits, true>(g) : oneTile<Bits, false>(g);
   if constexpr (kFewRows > kQuantRows)
     if (g.rows <= kFewRows && !g.b.hasZeroPoints)
       return fewTiles<Bits>(g);
