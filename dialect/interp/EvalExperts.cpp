@@ -179,10 +179,11 @@ struct Ffn {
   /// A slice computes with a part of the inner dimension and gives a partial
   /// sum; the first one adds b2.
   int64_t slice = 0, numSlices = 1;
+  /// Columns of the inner dimension that slices keep together.
+  int64_t unit = 1;
   /// Whether rows are rounded to 8 bits before they meet w1 and w3, and hidden
-  /// values before w2 if the slice has whole blocks of that; 0: not.
-  bool roundsForW1 = false, roundsForW3 = false;
-  int64_t blockOfW2 = 0;
+  /// values before w2.
+  bool roundsForW1 = false, roundsForW2 = false, roundsForW3 = false;
 
   int64_t innerSize() const { return w2->shape.end()[-2]; }
   int64_t outputSize() const { return w2->shape.back(); }
@@ -197,11 +198,10 @@ struct Ffn {
 } // namespace
 
 Range Ffn::innerRange() const {
-  constexpr int64_t kUnit = 16;
-  int64_t numUnits = (innerSize() + kUnit - 1) / kUnit;
+  int64_t numUnits = (innerSize() + unit - 1) / unit;
   Range units = rangeOfPlace(numUnits, slice, numSlices);
-  return {std::min(units.begin * kUnit, innerSize()),
-          std::min(units.end * kUnit, innerSize())};
+  return {std::min(units.begin * unit, innerSize()),
+          std::min(units.end * unit, innerSize())};
 }
 
 double Ffn::product(ArrayRef<double> x, const HostTensor &w,
@@ -238,14 +238,19 @@ SmallVector<double> Ffn::run(ArrayRef<double> row) const {
       linear = product(x, *w1, b1, interleaves ? 2 * i + 1 : size + i);
     inner.push_back(evaluateActivation(activation, gate, linear));
   }
-  bool isWhole = blockOfW2 != 0 && range.begin % blockOfW2 == 0 &&
-                 (range.end % blockOfW2 == 0 || range.end == size);
-  inner = rounded(inner, isWhole);
+  inner = rounded(inner, roundsForW2);
   SmallVector<double> result;
   for (int64_t n = 0; n < outputSize(); ++n)
     result.push_back(
         product(inner, *w2, slice == 0 ? b2 : nullptr, n, range.begin));
   return result;
+}
+
+/// Columns that slices keep together; 0 if there are no slices.
+static int64_t unitOf(FfnOp) { return 0; }
+static int64_t unitOf(ExpertsOp op) {
+  bool isSliced = op.getPlacement() && op.getPlacement()->hasSlices();
+  return isSliced ? sliceUnit(op) : 0;
 }
 
 template <typename OpTy> static Ffn ffnOf(OpTy op, const Frame &frame) {
@@ -258,13 +263,16 @@ template <typename OpTy> static Ffn ffnOf(OpTy op, const Frame &frame) {
           op.getGating(),
           {op.getActivation(), op.getAlpha().convertToDouble(),
            op.getBeta().convertToDouble(), op.getLimit().convertToDouble()}};
+  ffn.unit = std::max<int64_t>(unitOf(op), 1);
   if (op.getArithmetic() == Arithmetic::Int8) {
     auto blockOf = [&](Value weight) {
       return weight ? int8BlockOf(weight, /*isTransposed=*/false, frame) : 0;
     };
     ffn.roundsForW1 = blockOf(op.getW1()) != 0;
     ffn.roundsForW3 = blockOf(op.getW3()) != 0;
-    ffn.blockOfW2 = blockOf(op.getW2());
+    // Slices that cut blocks are no codes.
+    int64_t block = blockOf(op.getW2());
+    ffn.roundsForW2 = block != 0 && unitOf(op) % block == 0;
   }
   return ffn;
 }

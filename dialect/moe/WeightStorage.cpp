@@ -7,6 +7,7 @@
 
 #include "dialect/moe/WeightStorage.h"
 
+#include "dialect/moe/MoeOps.h"
 #include "dialect/moe/MoeTypes.h"
 #include "dialect/moe/ParamBuilder.h"
 #include "dialect/moe/Shapes.h"
@@ -172,13 +173,24 @@ double storedBytes(ParamAttr weight) {
                                 *toDType(stored.getType().getElementType())));
 }
 
+/// Columns of a panel.
+static constexpr int64_t kPanelColumns = 16;
+
 int64_t rowUnit(ParamAttr weight, int64_t numParts) {
   std::optional<QuantFormat> format = codeFormat(weight);
   if (!format)
-    return 16;
+    return kPanelColumns;
   int64_t depth = weight.getType().getShape().take_back(2)[0];
   int64_t numBlocks = llvm::divideCeil(depth, format->block);
-  return numBlocks >= numParts ? format->block : 16;
+  return numBlocks >= numParts ? format->block : kPanelColumns;
+}
+
+int64_t sliceUnit(ExpertsOp op) {
+  std::optional<PlacementAttr> placement = op.getPlacement();
+  auto w2 = op.getW2().getDefiningOp<ParamOp>();
+  if (!w2 || !placement || !placement->hasSlices())
+    return kPanelColumns;
+  return rowUnit(w2.getValue(), *llvm::max_element(placement->getSlices()));
 }
 
 void roundRow(MutableArrayRef<double> row) {

@@ -27,6 +27,8 @@
 
 namespace moe::dialect {
 
+class ExpertsOp;
+
 /// The codes that matrices [.., K, N] are made of, if kernels can read such.
 std::optional<QuantFormat> codeFormat(ParamAttr weight);
 
@@ -48,6 +50,10 @@ double storedBytes(ParamAttr weight);
 /// `numParts` parts: a block of its codes if there is one for each part, so
 /// that parts stay codes; else 16.
 int64_t rowUnit(ParamAttr weight, int64_t numParts);
+
+/// Intermediate columns that stay together where experts are sliced: the
+/// rowUnit of w2.
+int64_t sliceUnit(ExpertsOp op);
 
 /// Rounds a row to 8 bits in blocks of 32, each with a scale of its own, and
 /// back: what arithmetic int8 does with the rows of a product.

@@ -30,6 +30,7 @@
 
 #include "dialect/moe/MoeOps.h"
 #include "dialect/moe/MoeTypes.h"
+#include "dialect/moe/WeightStorage.h"
 #include "passes/distribute/BatchSymbol.h"
 #include "passes/distribute/ExchangeSettings.h"
 #include "passes/distribute/ExpertLayer.h"
@@ -256,6 +257,8 @@ static void report(ExpertsOp op, const Ranks &on) {
         *least == *most
             ? llvm::formatv(", {0} slices each", *most).str()
             : llvm::formatv(", {0} to {1} slices each", *least, *most).str();
+  if (*most > 1)
+    text += llvm::formatv(" in units of {0} columns", sliceUnit(op));
   if (copies > 1)
     text += llvm::formatv(", up to {0} replicas each", copies);
   text += llvm::formatv(", at most {0} on one", placement.maxLocalExperts());

@@ -166,23 +166,24 @@ bool FunctionLowering::lowerToView(Operation *op) {
 
 /// Of a layer whose experts are sliced, the dimension of a block of the weight
 /// at `slot` that the slices divide, -1 for none, and the elements that stay
-/// together: 16 columns of the intermediate dimension.
+/// together: columns of the intermediate dimension.
 static std::pair<int64_t, int64_t> sliceOfExpert(ExpertsOp op, unsigned slot) {
   if (!op.getPlacement() || !op.getPlacement()->hasSlices())
     return {-1, 1};
+  int64_t unit = sliceUnit(op);
   // Gate and linear part of a column stand side by side.
-  int64_t unit = op.getGating() == Gating::Interleaved ? 32 : 16;
+  int64_t unitOfFirst = op.getGating() == Gating::Interleaved ? 2 * unit : unit;
   switch (slot) {
   case 2: // w1 [M, F]
-    return {1, unit};
+    return {1, unitOfFirst};
   case 3: // b1 [F]
-    return {0, unit};
+    return {0, unitOfFirst};
   case 4: // w2 [I, N]
-    return {0, 16};
+    return {0, unit};
   case 6: // w3 [M, I]
-    return {1, 16};
+    return {1, unit};
   case 7: // b3 [I]
-    return {0, 16};
+    return {0, unit};
   default: // b2 [N] belongs to the first slice
     return {-1, 1};
   }

@@ -8,6 +8,7 @@
 #include "passes/lower/StepParts.h"
 
 #include "dialect/moe/MoeTypes.h"
+#include "dialect/moe/WeightStorage.h"
 #include "dialect/plan/PlanDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -99,6 +100,11 @@ FailureOr<DictionaryAttr> moe::pass::stepSettings(Operation *op) {
              << "' = " << attr.getValue() << ", which a step cannot say";
     settings.append(attr.getName(), value);
   }
+  auto experts = dyn_cast<ExpertsOp>(op);
+  if (experts && experts.getPlacement() && experts.getPlacement()->hasSlices())
+    settings.append(
+        "slice_unit",
+        Builder(op->getContext()).getI64IntegerAttr(sliceUnit(experts)));
   return settings.getDictionary(op->getContext());
 }
 

@@ -7,13 +7,13 @@
 
 #include "runtime/cost/ExpertLoad.h"
 
+#include "runtime/plan/Placement.h"
+
 #include <algorithm>
 #include <cmath>
 
 using namespace moe;
 using namespace moe::cost;
-
-static constexpr int64_t kSliceUnit = 16;
 
 double cost::activeExperts(double experts, double perToken, double tokens) {
   if (tokens <= 0 || experts <= 0)
@@ -42,9 +42,8 @@ double cost::largestOf(double numRanks) {
   return largestNormal(numRanks) * std::sqrt(numRanks / (numRanks - 1));
 }
 
-double cost::sliceShare(int64_t inner, int64_t slice, int64_t slices) {
-  int64_t units = std::max<int64_t>(1, (inner + kSliceUnit - 1) / kSliceUnit);
-  int64_t mine = (slice + 1) * units / slices - slice * units / slices;
+double cost::sliceShare(int64_t units, int64_t slice, int64_t slices) {
+  int64_t mine = partOfWhole(units, slice, slices).size();
   return static_cast<double>(mine) / static_cast<double>(units);
 }
 
@@ -71,7 +70,7 @@ static void setFactors(std::vector<RankLoad> &loads, double rows, double active,
 
 std::vector<RankLoad> cost::expertLoads(const plan::LayerT &layer,
                                         const std::vector<double> &sentRows,
-                                        int64_t inner) {
+                                        int64_t units) {
   int64_t numRanks = static_cast<int64_t>(sentRows.size());
   std::vector<RankLoad> loads(numRanks);
   double numExperts = std::max(1, layer.experts);
@@ -102,7 +101,7 @@ std::vector<RankLoad> cost::expertLoads(const plan::LayerT &layer,
         uint32_t rank = place->ranks[replica * slices + slice];
         if (rank >= loads.size())
           continue;
-        double share = sliceShare(inner, slice, slices);
+        double share = sliceShare(units, slice, slices);
         loads[rank].rows += rows;
         loads[rank].work += rows * share;
         loads[rank].experts += chance * share;

@@ -34,9 +34,9 @@ double activeExperts(double experts, double perToken, double tokens);
 /// g(p) sqrt(p / (p - 1)) above; 0 for one rank.
 double largestOf(double numRanks);
 
-/// The part of an expert's `inner` intermediate columns that slice `slice` of
-/// `slices` has: they are divided in units of 16.
-double sliceShare(int64_t inner, int64_t slice, int64_t slices);
+/// The part of an expert's `units` of intermediate columns that slice `slice`
+/// of `slices` has.
+double sliceShare(int64_t units, int64_t slice, int64_t slices);
 
 /// Of one rank in one layer. A slice of an expert counts as its part.
 struct RankLoad {
@@ -53,11 +53,11 @@ struct RankLoad {
 };
 
 /// Loads of the ranks of the layer's group, of which rank r sends sentRows[r]
-/// rows (choices of tokens). `inner` is the intermediate size, which slices
-/// divide in units of 16. A layer without places is on one rank.
+/// rows (choices of tokens). Slices divide `units` of intermediate columns. A
+/// layer without places is on one rank.
 std::vector<RankLoad> expertLoads(const plan::LayerT &layer,
                                   const std::vector<double> &sentRows,
-                                  int64_t inner);
+                                  int64_t units);
 
 } // namespace moe::cost
 

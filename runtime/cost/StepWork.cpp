@@ -39,24 +39,24 @@ static int inputOf(const plan::StepT &step, size_t index) {
 // What ranks hold
 //===----------------------------------------------------------------------===//
 
-static constexpr int64_t kSliceUnit = 16;
-
-/// The intermediate size of a layer's experts, from the parameter that slices
-/// divide; 0 if there is none.
-static int64_t innerSize(const plan::ProgramT &program, int layer) {
+/// Units of intermediate columns that slices of a layer's experts divide, from
+/// one of the parameters that have them; 1 if there is none.
+static int64_t sliceUnits(const plan::ProgramT &program, int layer) {
   for (const auto &param : program.params)
     if (param->layer == layer && param->part_axis >= 0 &&
-        param->part_axis < static_cast<int>(param->dims.size()))
-      return param->dims[param->part_axis] * kSliceUnit /
-             std::max<uint32_t>(1, param->part_unit);
-  return 0;
+        param->part_axis < static_cast<int>(param->dims.size())) {
+      int64_t size = param->dims[param->part_axis];
+      int64_t unit = std::max<uint32_t>(1, param->part_unit);
+      return std::max<int64_t>(1, size / unit + (size % unit != 0));
+    }
+  return 1;
 }
 
 void PlanWork::findHeld() {
   for (size_t i = 0; i < program.layers.size(); ++i) {
     const plan::LayerT &layer = *program.layers[i];
     std::vector<Held> places(sizes.mesh().sizeOf(layer.group));
-    int64_t inner = innerSize(program, static_cast<int>(i));
+    int64_t units = sliceUnits(program, static_cast<int>(i));
     for (const auto &place : layer.places) {
       int64_t slices = std::max<int64_t>(1, place->slices);
       for (size_t j = 0; j < place->ranks.size(); ++j)
@@ -64,7 +64,7 @@ void PlanWork::findHeld() {
           Held &mine = places[place->ranks[j]];
           mine.experts += 1;
           mine.share +=
-              sliceShare(inner, static_cast<int64_t>(j) % slices, slices);
+              sliceShare(units, static_cast<int64_t>(j) % slices, slices);
         }
     }
     if (layer.places.empty())
@@ -166,7 +166,7 @@ Status PlanWork::findLoads() {
       for (int color = 0; color < colors; ++color) {
         std::vector<RankLoad> group =
             expertLoads(*program.layers[step.layer], sentRows(index, color),
-                        innerSize(program, step.layer));
+                        sliceUnits(program, step.layer));
         for (int rank = 0; rank < mesh.numRanks; ++rank)
           if (mesh.colorOf(rank, step.group) == color)
             all[rank] = group[mesh.placeOf(rank, step.group)];

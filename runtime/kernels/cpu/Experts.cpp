@@ -29,10 +29,10 @@ private:
 class ExpertsKernel : public NetworksKernel {
 public:
   ExpertsKernel(const KernelSpec &spec, const Isa &isa,
-                FfnAttributes attributes, std::vector<LocalExpert> held,
-                int64_t numExperts)
-      : NetworksKernel(spec, isa, attributes), held(std::move(held)),
-        numExperts(numExperts) {}
+                FfnAttributes attributes, int64_t sliceUnit,
+                std::vector<LocalExpert> held, int64_t numExperts)
+      : NetworksKernel(spec, isa, attributes), sliceUnit(sliceUnit),
+        held(std::move(held)), numExperts(numExperts) {}
   StatusOr<size_t> workspaceBytes(const KernelArgs &args,
                                   int numThreads) const override;
   Status run(const KernelArgs &args, StepContext &context) const override;
@@ -43,6 +43,7 @@ private:
   FfnOperands::Index indexOf(int64_t local) const override;
   Status checkNetworks(const Call &call, const FfnOperands &operands) const;
 
+  int64_t sliceUnit; ///< hidden values that slices keep together
   /// Experts of this rank in the order of counts, if experts are placed.
   std::vector<LocalExpert> held;
   int64_t numExperts; ///< of all ranks; -1 if experts are not placed
@@ -129,7 +130,8 @@ FfnOperands::Index ExpertsKernel::indexOf(int64_t local) const {
   if (numExperts < 0 || local >= static_cast<int64_t>(held.size()))
     return {local, local, numExperts};
   const LocalExpert &expert = held[local];
-  return {local, expert.expert, numExperts, expert.slice, expert.numSlices};
+  return {local,        expert.expert,    numExperts,
+          expert.slice, expert.numSlices, sliceUnit};
 }
 
 /// Whether the weights are here that the rows need.
@@ -173,11 +175,22 @@ static StatusOr<std::unique_ptr<Kernel>> createFfn(const KernelSpec &spec,
       std::make_unique<FfnKernel>(spec, isa, parsed));
 }
 
+/// The attribute "slice_unit": whole panels.
+static StatusOr<int64_t> parseSliceUnit(StepAttributes &attributes) {
+  MOE_ASSIGN_OR_RETURN(int64_t unit, attributes.getInt("slice_unit", kPanel));
+  if (unit < kPanel || unit % kPanel != 0)
+    return attributes.error("slice_unit", "is " + std::to_string(unit) +
+                                              ", expected a multiple of " +
+                                              std::to_string(kPanel));
+  return unit;
+}
+
 static StatusOr<std::unique_ptr<Kernel>> createExperts(const KernelSpec &spec,
                                                        const Isa &isa) {
   MOE_RETURN_IF_ERROR(checkOperands(spec, 5, 8, 1));
   StepAttributes attributes(spec.step);
   MOE_ASSIGN_OR_RETURN(FfnAttributes parsed, FfnAttributes::parse(attributes));
+  MOE_ASSIGN_OR_RETURN(int64_t sliceUnit, parseSliceUnit(attributes));
   MOE_RETURN_IF_ERROR(attributes.checkAllRead());
   std::vector<LocalExpert> held;
   int64_t numExperts = -1;
@@ -186,7 +199,7 @@ static StatusOr<std::unique_ptr<Kernel>> createExperts(const KernelSpec &spec,
     numExperts = spec.layer->experts;
   }
   return std::unique_ptr<Kernel>(std::make_unique<ExpertsKernel>(
-      spec, isa, parsed, std::move(held), numExperts));
+      spec, isa, parsed, sliceUnit, std::move(held), numExperts));
 }
 
 void registerFfn(KernelRegistry &registry, const Isa &isa) {

@@ -16,8 +16,8 @@
 //   concatenated  w1 [M, 2 I], columns g0 .. , l0 ..
 //   split         w1 [M, I] and w3 [M, I]
 //
-// A slice of a network has some of the hidden values, whole panels of them; its
-// result is a partial sum, and slice 0 adds b2.
+// A slice of a network has some of the hidden values, whole units of them: one
+// or more panels. Its result is a partial sum, and slice 0 adds b2.
 //
 //===----------------------------------------------------------------------===//
 
@@ -56,8 +56,8 @@ struct FfnSizes {
   int64_t hiddenStride() const {
     return roundUp(std::max(hidden, hiddenRoom), kPanel);
   }
-  /// Of rounded hidden values.
-  int64_t hiddenBlocks() const { return QuantBlock::count(hiddenStride()); }
+  /// Of rounded hidden values, of which products want rows without gaps.
+  int64_t hiddenBlocks() const { return QuantBlock::count(hidden); }
   int64_t hiddenPanels() const { return ceilDiv(hidden, kPanel); }
   int64_t outputPanels() const { return ceilDiv(outputs, kPanel); }
 };
@@ -86,11 +86,13 @@ struct FfnOperands {
     int64_t numExperts = -1;
     int slice = 0;
     int numSlices = 1;
+    /// Hidden values that slices keep together.
+    int64_t sliceUnit = kPanel;
 
     /// The hidden values of the slice, of `hidden` in all.
     Interval hiddenOf(int64_t hidden) const {
       return numSlices == 1 ? Interval{0, hidden}
-                            : sliceOf(hidden, kPanel, slice, numSlices);
+                            : sliceOf(hidden, sliceUnit, slice, numSlices);
     }
 
     /// Where its weights are in `view`: tensors of all experts stay whole when

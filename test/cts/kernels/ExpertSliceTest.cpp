@@ -9,6 +9,7 @@
 #include "runtime/params/Layouts.h"
 #include "runtime/plan/Placement.h"
 #include "test/cts/kernels/KernelRunner.h"
+#include "test/cts/kernels/QuantWeights.h"
 
 #include <cmath>
 
@@ -41,6 +42,41 @@ struct Weights {
     }
   }
 };
+
+/// How ranks hold weights.
+struct Holding {
+  std::string_view layout; ///< empty: as tensors of all experts
+  /// The layout of matrices, if they are in codes.
+  std::optional<QuantFormat> format;
+  const char *arithmetic = "float";
+  int64_t unit = 16; ///< hidden values that slices keep together
+
+  Holding(const char *layout, int64_t unit = 16) : layout(layout), unit(unit) {}
+  Holding(const QuantFormat &format, const char *arithmetic)
+      : layout(kRowLayout), format(format), arithmetic(arithmetic),
+        unit(std::max<int64_t>(16, format.block)) {}
+};
+
+/// Matrices row by row as codes, each block rounded alone: as blocks of codes
+/// begin where slices do, these are the codes of the whole.
+Tensor toCodes(const Tensor &rows, const QuantFormat &format, int cutAxis) {
+  Tensor result = rows;
+  for (size_t i = 0; i < rows.blocks.size(); ++i) {
+    std::vector<int64_t> dims(rows.view.dims, rows.view.dims + 2);
+    if (rows.blocks[i].sliceSize >= 0)
+      dims[cutAxis] = rows.blocks[i].sliceSize;
+    Tensor one = Tensor::zeros(DType::F32, dims);
+    one.bytes.assign(rows.blockBytes[i].begin(), rows.blockBytes[i].end());
+    one.view.data = one.bytes.data();
+    Tensor codes = QuantWeights::of(one, format).codes;
+    result.view.layout = codes.view.layout;
+    result.blockBytes[i] = codes.blockBytes[0];
+    result.blocks[i].data = result.blockBytes[i].data();
+    result.blocks[i].bytes = result.blockBytes[i].size();
+  }
+  result.view.blocks = result.blocks;
+  return result;
+}
 
 /// The blocks of `held` in `layout`, cut along `axis` of a block in units of
 /// `unit` elements (axis -1: whole).
@@ -97,23 +133,31 @@ plan::LayerT layerOf(uint32_t slices) {
 
 class ExpertSlice : public KernelTest {
 protected:
-  /// The rows of x for the experts of one rank; `layout` empty: the weights as
-  /// tensors of all experts.
+  /// The rows of x for the experts of one rank.
   Tensor run(const Weights &w, const plan::LayerT &layer, Communicator &rank,
              const Tensor &x, const std::vector<int32_t> &counts,
-             std::string_view layout) {
+             const Holding &holding) {
     std::vector<LocalExpert> experts = localExperts(layer, rank.rank());
-    int64_t unit = w.gating == "interleaved" ? 32 : 16;
+    int64_t unit = holding.unit;
+    int64_t unitOfFirst = w.gating == "interleaved" ? 2 * unit : unit;
     auto cut = [&](const Tensor &all, int axis, int64_t units) {
-      return layout.empty() ? all : held(all, experts, layout, axis, units);
+      if (holding.layout.empty() || !all.view.present())
+        return all;
+      Tensor result = held(all, experts, holding.layout, axis, units);
+      return holding.format && all.view.rank == 3
+                 ? toCodes(result, *holding.format, axis)
+                 : result;
     };
-    Tensor w1 = cut(w.w1, 1, unit), b1 = cut(w.b1, 0, unit);
-    Tensor w2 = cut(w.w2, 0, 16), b2 = cut(w.b2, -1, 1);
-    Tensor w3 = cut(w.w3, 1, 16), b3 = cut(w.b3, 0, 16);
+    Tensor w1 = cut(w.w1, 1, unitOfFirst), b1 = cut(w.b1, 0, unitOfFirst);
+    Tensor w2 = cut(w.w2, 0, unit), b2 = cut(w.b2, -1, 1);
+    Tensor w3 = cut(w.w3, 1, unit), b3 = cut(w.b3, 0, unit);
     Tensor c = Tensor::i32({static_cast<int64_t>(counts.size())}, counts);
     Tensor y = Tensor::zeros(DType::F32, {x.view.dims[0], kOutputs});
     runner.step("experts").with("activation", "silu");
     runner.with("gating", w.gating.c_str()).onRank(rank, &layer);
+    runner.with("arithmetic", holding.arithmetic);
+    if (unit != 16)
+      runner.with("slice_unit", unit);
     runner.run({&x, &c, &w1, &b1, &w2, &b2, &w3, &b3}, {&y});
     return y;
   }
@@ -169,6 +213,63 @@ TEST_P(ExpertSlice, PartialSumsOfHalfPrecisionWeights) {
     for (int64_t i = 0; i < sum.size(); ++i)
       sum.set(i, sum.at(i) + second.at(i));
     expectClose(sum, expected, 1e-5, 2e-6);
+  }
+}
+
+// 72 hidden values are three blocks of 32: slices of 1 and 2 blocks, or of one.
+TEST_P(ExpertSlice, PartialSumsOfCodes) {
+  for (const char *gating : {"none", "interleaved", "split"})
+    for (const QuantFormat &format :
+         {QuantFormat{4, 32}, QuantFormat{8, 32, DType::F16, true}})
+      for (const char *arithmetic : {"float", "int8"})
+        for (uint32_t slices : {2u, 3u}) {
+          SCOPED_TRACE(std::string(gating) + " " + quantLayoutName(format) +
+                       " " + arithmetic + " " + std::to_string(slices));
+          Weights w(rng, gating);
+          Holding holding(format, arithmetic);
+          plan::LayerT whole = layerOf(1), layer = layerOf(slices);
+          Tensor x = Tensor::random(DType::F32, {11, kInputs}, rng);
+          auto one = createThreadCommunicators(1, std::chrono::seconds(5));
+          auto all = createThreadCommunicators(static_cast<int>(slices),
+                                               std::chrono::seconds(5));
+          Tensor expected = run(w, whole, *one[0], x, {0, 11, 0}, holding);
+          Tensor sum = Tensor::zeros(DType::F32, {11, kOutputs});
+          for (uint32_t r = 0; r < slices; ++r) {
+            std::vector<int32_t> counts = {11};
+            if (r == 0)
+              counts = {0, 11};
+            else if (r == slices - 1)
+              counts = {11, 0};
+            Tensor part = run(w, layer, *all[r], x, counts, holding);
+            for (int64_t i = 0; i < sum.size(); ++i)
+              sum.set(i, sum.at(i) + part.at(i));
+          }
+          expectClose(sum, expected, 1e-5, 2e-6);
+        }
+}
+
+TEST_P(ExpertSlice, UnitsAreWhatThePlanSays) {
+  Weights w(rng, "interleaved");
+  plan::LayerT layer = layerOf(2);
+  auto two = createThreadCommunicators(2, std::chrono::seconds(5));
+  Tensor x = Tensor::random(DType::F32, {3, kInputs}, rng);
+  // 72 are two units of 48, of which the last is smaller.
+  for (int rank : {0, 1}) {
+    std::vector<int32_t> counts = {0, 3};
+    if (rank == 1)
+      counts = {3, 0};
+    Tensor blocks = run(w, layer, *two[rank], x, counts, {"panel16", 48});
+    expectEqual(run(w, layer, *two[rank], x, counts, {"", 48}), blocks);
+  }
+  for (int64_t unit : {int64_t(0), int64_t(24), int64_t(-16)}) {
+    Tensor y = Tensor::zeros(DType::F32, {3, kOutputs});
+    Tensor counts = Tensor::i32({2}, {0, 3});
+    runner.step("experts").with("activation", "silu");
+    runner.with("gating", "interleaved").with("slice_unit", unit);
+    EXPECT_EQ(runner.tryRun({&x, &counts, &w.w1, &w.b1, &w.w2, &w.b2}, {&y})
+                  .message(),
+              "step experts: attribute 'slice_unit' is " +
+                  std::to_string(unit) + ", expected a multiple of 16");
   }
 }
 

@@ -12,7 +12,7 @@
 // MESH: moe.mesh = #moe.mesh<dp = 2, ep = 2, tp = 2>
 
 // REMARK: 4 experts over 5 ranks of rows, up to 2 replicas each, at most 1 on one
-// REMARK: 2 experts over 5 ranks of rows, 2 to 3 slices each, at most 1 on one
+// REMARK: 2 experts over 5 ranks of rows, 2 to 3 slices each in units of 16 columns, at most 1 on one
 // REMARK: experts stay whole: their weights are computed by the model
 // REMARK: 2 experts over 5 ranks of rows, up to 3 replicas each, at most 1 on one
 

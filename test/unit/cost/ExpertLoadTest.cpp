@@ -53,7 +53,7 @@ TEST(ExpertLoad, LargestOfTwoIsHalfTheirDistance) {
 
 TEST(ExpertLoad, SpreadsRowsEvenly) {
   // 10 + 6 rows, 4 experts: 4 rows for each.
-  auto loads = expertLoads(layerOf(4, 2, {{0}, {0}, {0}, {1}}), {10, 6}, 64);
+  auto loads = expertLoads(layerOf(4, 2, {{0}, {0}, {0}, {1}}), {10, 6}, 4);
   EXPECT_DOUBLE_EQ(loads[0].rows, 12);
   EXPECT_DOUBLE_EQ(loads[1].rows, 4);
   EXPECT_DOUBLE_EQ(loads[0].work, 12);
@@ -62,10 +62,10 @@ TEST(ExpertLoad, SpreadsRowsEvenly) {
 }
 
 TEST(ExpertLoad, SlicesGetAllRowsAndPartOfTheWork) {
-  // 48 columns are 3 units of 16: one for slice 0, two for slice 1.
-  EXPECT_DOUBLE_EQ(sliceShare(48, 0, 2), 1 / 3.0);
-  EXPECT_DOUBLE_EQ(sliceShare(48, 1, 2), 2 / 3.0);
-  auto loads = expertLoads(layerOf(1, 1, {{0, 1}}, 2), {6, 0}, 48);
+  // Of 3 units one for slice 0, two for slice 1.
+  EXPECT_DOUBLE_EQ(sliceShare(3, 0, 2), 1 / 3.0);
+  EXPECT_DOUBLE_EQ(sliceShare(3, 1, 2), 2 / 3.0);
+  auto loads = expertLoads(layerOf(1, 1, {{0, 1}}, 2), {6, 0}, 3);
   EXPECT_DOUBLE_EQ(loads[0].rows, 6);
   EXPECT_DOUBLE_EQ(loads[1].rows, 6);
   EXPECT_DOUBLE_EQ(loads[0].work, 2);
@@ -73,7 +73,7 @@ TEST(ExpertLoad, SlicesGetAllRowsAndPartOfTheWork) {
 }
 
 TEST(ExpertLoad, ReplicasShareTheRows) {
-  auto loads = expertLoads(layerOf(2, 1, {{0, 1, 2}, {3}}), {4, 4, 2, 2}, 16);
+  auto loads = expertLoads(layerOf(2, 1, {{0, 1, 2}, {3}}), {4, 4, 2, 2}, 1);
   EXPECT_DOUBLE_EQ(loads[0].rows, 2);
   EXPECT_DOUBLE_EQ(loads[3].rows, 6);
   EXPECT_NEAR(sum(loads, &RankLoad::work), 12, 1e-12);
@@ -82,7 +82,7 @@ TEST(ExpertLoad, ReplicasShareTheRows) {
 TEST(ExpertLoad, DomainsKeepTheirRows) {
   plan::LayerT layer = layerOf(2, 1, {{0, 2}, {1, 3}});
   layer.domains = 2;
-  auto loads = expertLoads(layer, {8, 0, 2, 0}, 16);
+  auto loads = expertLoads(layer, {8, 0, 2, 0}, 1);
   EXPECT_DOUBLE_EQ(loads[0].rows, 4);
   EXPECT_DOUBLE_EQ(loads[1].rows, 4);
   EXPECT_DOUBLE_EQ(loads[2].rows, 1);
@@ -94,17 +94,17 @@ TEST(ExpertLoad, ChanceGivesTheSlowestRankMore) {
   for (uint32_t expert = 0; expert < 128; ++expert)
     places.push_back({expert / 64});
   // One token chooses 8 experts: 4 on each rank, on the fuller one 5.1.
-  auto loads = expertLoads(layerOf(128, 8, places), {8, 0}, 768);
+  auto loads = expertLoads(layerOf(128, 8, places), {8, 0}, 48);
   EXPECT_NEAR(loads[0].experts, 4, 1e-9);
   EXPECT_NEAR(loads[0].experts * loads[0].expertsFactor, 5.1, 0.1);
   // Many tokens need all experts of both.
-  loads = expertLoads(layerOf(128, 8, places), {1e6, 1e6}, 768);
+  loads = expertLoads(layerOf(128, 8, places), {1e6, 1e6}, 48);
   EXPECT_NEAR(loads[0].expertsFactor, 1, 1e-3);
   EXPECT_NEAR(loads[0].workFactor, 1, 1e-2);
 }
 
 TEST(ExpertLoad, NothingIsSentWhereNobodyHasTokens) {
-  auto loads = expertLoads(layerOf(2, 1, {{0}, {1}}), {0, 0}, 16);
+  auto loads = expertLoads(layerOf(2, 1, {{0}, {1}}), {0, 0}, 1);
   EXPECT_EQ(sum(loads, &RankLoad::rows), 0);
   EXPECT_EQ(sum(loads, &RankLoad::experts), 0);
 }
