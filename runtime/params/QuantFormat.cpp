@@ -24,14 +24,42 @@ static bool isAllowed(const QuantFormat &format) {
          (format.scales == DType::F16 || format.scales == DType::F32);
 }
 
+namespace {
+/// The name of a layout without memory of its own: kernels parse names at every
+/// run.
+class LayoutName {
+public:
+  explicit LayoutName(const QuantFormat &format) {
+    append(kQuantLayouts);
+    append(format.bits);
+    append("x");
+    append(format.block);
+    if (format.scales == DType::F32)
+      append(".f32");
+    if (format.hasZeroPoints)
+      append(".z");
+  }
+
+  std::string_view text() const { return {characters.data(), length}; }
+
+private:
+  void append(std::string_view part) {
+    part.copy(characters.data() + length, part.size());
+    length += part.size();
+  }
+  void append(int64_t number) {
+    char *begin = characters.data(), *end = begin + characters.size();
+    length = std::to_chars(begin + length, end, number).ptr - begin;
+  }
+
+  /// Two numbers of at most 20 characters, and at most 16 others.
+  std::array<char, 64> characters;
+  size_t length = 0;
+};
+} // namespace
+
 std::string moe::quantLayoutName(const QuantFormat &format) {
-  std::string name(kQuantLayouts);
-  name += std::to_string(format.bits) + "x" + std::to_string(format.block);
-  if (format.scales == DType::F32)
-    name += ".f32";
-  if (format.hasZeroPoints)
-    name += ".z";
-  return name;
+  return std::string(LayoutName(format).text());
 }
 
 std::optional<QuantFormat> moe::parseQuantLayout(std::string_view layout) {
@@ -56,7 +84,7 @@ std::optional<QuantFormat> moe::parseQuantLayout(std::string_view layout) {
   if (rest.starts_with(".f32"))
     format.scales = DType::F32;
   // Every format has one name: no leading zeros, no other order, nothing more.
-  if (quantLayoutName(format) != layout)
+  if (LayoutName(format).text() != layout)
     return std::nullopt;
   return format;
 }
