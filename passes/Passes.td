@@ -141,7 +141,7 @@ def LowerWeightsPass : Moe_ModulePass<"moe-lower-weights"> {
 
     `activations` int8 sets the attribute `arithmetic` where all weights of an
     operation have codes in blocks of 32 n, but not where a router reads the
-    result; float removes it.
+    result; float removes it, with a remark where the file has it.
   }];
   let options = [
     Option<"dtype", "dtype", "std::string", "\"\"",
@@ -153,7 +153,7 @@ def LowerWeightsPass : Moe_ModulePass<"moe-lower-weights"> {
     ListOption<"keep", "keep", "std::string",
                "patterns of weights or nodes that stay as they are">,
     Option<"activations", "activations", "std::string", "\"\"",
-           "float or int8; nothing: as it is">,
+           "float or int8; file or nothing: as it is">,
   ];
 }
 

@@ -88,7 +88,8 @@ LogicalResult LowerWeights::readOptions() {
                           StringRef(dtype)))
     return error("dtype: unknown value '" + dtype +
                  "', expected f32, f16, bf16, int8 or int4");
-  if (!llvm::is_contained({"", "float", "int8"}, StringRef(activations)))
+  if (!llvm::is_contained({"", "file", "float", "int8"},
+                          StringRef(activations)))
     return error("activations: unknown value '" + activations +
                  "', expected float or int8");
   if (block != 16 && (block < 0 || block % 32 != 0))
@@ -186,8 +187,13 @@ void LowerWeights::chooseArithmetic(Operation *op) {
   SmallVector<ReadWeight> weights = weightsOf(op);
   if (weights.empty())
     return;
-  if (activations == "float")
+  if (activations == "float") {
+    if (arithmeticOf(op) == Arithmetic::Int8)
+      remark::missed(op->getLoc(), remarkOptions("arithmetic"))
+          << "computes in float, though the file allows rows of 8 bits "
+             "(activations=file)";
     return setArithmetic(op, Arithmetic::Float);
+  }
   if (isRouterProduct(op))
     return;
   for (const ReadWeight &weight : weights)
@@ -217,7 +223,7 @@ void LowerWeights::runOnOperation() {
     for (Operation *op : products)
       for (ReadWeight &weight : weightsOf(op))
         lower(op, weight);
-  if (!activations.empty())
+  if (!activations.empty() && activations != "file")
     llvm::for_each(products, [&](Operation *op) { chooseArithmetic(op); });
   for (auto &[param, lowered] : made)
     if (param->use_empty())

@@ -78,11 +78,11 @@ CommandLine::CommandLine()
             cl::desc("what weights of products are rounded to; codes that the "
                      "file has stay (default, and f32: as in the file)")),
       activations(
-          "activations", cl::cat(category), cl::value_desc("float|int8"),
+          "activations", cl::init("float"), cl::cat(category),
+          cl::value_desc("float|int8|file"),
           cl::desc("how products with weights in codes read their rows: "
-                   "as they are, or rounded to 8 bits in blocks of 32 "
-                   "(default: as in the file, float if it says "
-                   "nothing)")),
+                   "as they are (default); rounded to 8 bits in blocks of 32; "
+                   "or as the file says (accuracy_level 4: rounded)")),
       quantBlock("quant-block", cl::init(32), cl::cat(category),
                  cl::value_desc("n"),
                  cl::desc("numbers of a column that share a scale: 16 or a "
@@ -214,7 +214,7 @@ Status CommandLine::parseDtype(Options &options) const {
                                          "', expected " + join(words, ", "));
   };
   MOE_RETURN_IF_ERROR(check(dtype, {"f32", "f16", "bf16", "int8", "int4"}));
-  MOE_RETURN_IF_ERROR(check(activations, {"float", "int8"}));
+  MOE_RETURN_IF_ERROR(check(activations, {"float", "int8", "file"}));
   if (quantBlock != 16 && (quantBlock < 0 || quantBlock % 32 != 0))
     return Status(StatusCode::Usage,
                   "--quant-block: " + std::to_string(quantBlock) +
