@@ -51,6 +51,7 @@ protected:
   Activation activation = Activation::Relu;
   Gating gating = Gating::None;
   float alpha = 1.0f, beta = 0.0f, limit = INFINITY;
+  Arithmetic arithmetic = Arithmetic::Float;
 };
 
 class MoEBuilder : public ExpertsBuilder {
@@ -69,9 +70,10 @@ public:
 private:
   LogicalResult readWeights() override;
   void warnOfRouting();
-  FailureOr<Value> matrix(unsigned i, unsigned zeroPoints, int64_t rows,
-                          int64_t columns);
-  int64_t bits = 4, block = 0;
+  LogicalResult readForm();
+  FailureOr<Value> matrix(unsigned i, StringRef bitsAttr, unsigned zeroPoints,
+                          int64_t rows, int64_t columns);
+  int64_t allBits = 4, block = 0;
 };
 
 } // namespace
@@ -184,7 +186,7 @@ LogicalResult ExpertsBuilder::compute() {
   Value y = n.create<ExpertsOp>(dispatch->getRows(), dispatch->getCounts(), w1,
                                 b1, w2, b2, w3, b3, activation, gating,
                                 APFloat(alpha), APFloat(beta), APFloat(limit),
-                                Arithmetic::Float, PlacementAttr());
+                                arithmetic, PlacementAttr());
   y = n.create<CombineOp>(y, dispatch->getSlots(), weights);
   n.set(0, n.reshape(y, n.dims(0)));
   return success();
@@ -252,8 +254,13 @@ LogicalResult MoEBuilder::readWeights() {
 
 // Matrix i [E, N, K * bits / 8] with scales at i + 1, [E, N] or [E, N, blocks].
 // -1 for rows or columns: whatever they are.
-FailureOr<Value> QMoEBuilder::matrix(unsigned i, unsigned zeroPoints,
-                                     int64_t rows, int64_t columns) {
+FailureOr<Value> QMoEBuilder::matrix(unsigned i, StringRef bitsAttr,
+                                     unsigned zeroPoints, int64_t rows,
+                                     int64_t columns) {
+  int64_t bits = n.intAttr(bitsAttr, allBits);
+  if (bits != 2 && bits != 4 && bits != 8)
+    return n.unsupported("weights of " + Twine(bits) +
+                         " bits are not supported");
   ParamAttr q = n.asParam(n.value(i)), scales = n.asParam(n.value(i + 1));
   if (!q || !scales)
     return n.unsupported("weights or scales that are computed");
@@ -303,14 +310,13 @@ void QMoEBuilder::warnOfRouting() {
            "attributes say; ONNX Runtime's CPU kernel does so nevertheless");
 }
 
-LogicalResult QMoEBuilder::readWeights() {
-  bits = n.intAttr("expert_weight_bits", 4);
+LogicalResult QMoEBuilder::readForm() {
+  allBits = n.intAttr("expert_weight_bits", 4);
   block = n.intAttr("block_size", 0);
   std::string type = n.stringAttr("quant_type", "int");
   int64_t prepacked = n.intAttr("weights_prepacked", -1);
-  if (type != "int" || (bits != 2 && bits != 4 && bits != 8))
-    return n.unsupported("weights of type \"" + type + "\" with " +
-                         Twine(bits) + " bits are not supported");
+  if (type != "int")
+    return n.unsupported("weights of type \"" + type + "\" are not supported");
   if (block < 0 || block > (1 << 20))
     return n.invalid("attribute 'block_size' is " + Twine(block));
   if (prepacked > 0)
@@ -319,6 +325,15 @@ LogicalResult QMoEBuilder::readWeights() {
       (block == 32 || block == 64 || block == 128))
     n.warn("the file does not say whether the weights are packed for CUDA; "
            "taken as plain");
+  // The least accuracy that is accepted; whole rows have no kernel of it.
+  if (n.intAttr("accuracy_level", 0) == 4 && block > 0 && block % 32 == 0)
+    arithmetic = Arithmetic::Int8;
+  return n.expectInt("swiglu_limit_after_activation", 0, 0);
+}
+
+LogicalResult QMoEBuilder::readWeights() {
+  if (failed(readForm()))
+    return failure();
   for (unsigned i = 15; i < n.numInputs(); ++i)
     if (n.has(i))
       return n.unsupported("input " + Twine(i) + " is not supported");
@@ -327,8 +342,8 @@ LogicalResult QMoEBuilder::readWeights() {
   warnOfRouting();
   if (!n.has(5) || !n.has(6) || !n.has(3))
     return n.invalid("lacks weights or scales");
-  FailureOr<Value> fc1 = matrix(2, 11, -1, hidden);
-  FailureOr<Value> fc2 = matrix(5, 12, hidden, -1);
+  FailureOr<Value> fc1 = matrix(2, "fc1_expert_weight_bits", 11, -1, hidden);
+  FailureOr<Value> fc2 = matrix(5, "fc2_expert_weight_bits", 12, hidden, -1);
   if (failed(fc1) || failed(fc2))
     return failure();
   w1 = *fc1;
@@ -336,7 +351,7 @@ LogicalResult QMoEBuilder::readWeights() {
   if (n.has(8)) {
     if (!n.has(9))
       return n.invalid("lacks scales");
-    FailureOr<Value> fc3 = matrix(8, 13, -1, hidden);
+    FailureOr<Value> fc3 = matrix(8, "fc3_expert_weight_bits", 13, -1, hidden);
     if (failed(fc3))
       return failure();
     w3 = *fc3;

@@ -237,6 +237,10 @@ MODELS = {
     "qdq_int4_tensor": lambda m: qdq_matmul(m, 64, 40, "int4", op="Gemm"),
     "qdq_int8_block_columns": lambda m: qdq_matmul(m, 64, 64, "int8", axis=1,
                                                    block=32),
+    "qmoe4_level4": lambda m: qmoe(m, 4, 64, 32, 4, 32, accuracy_level=4),
+    "qmoe4_fc2_bits": lambda m: qmoe(m, 4, 64, 32, 4, 32,
+                                     fc1_expert_weight_bits=4,
+                                     fc2_expert_weight_bits=4),
 }
 TOKENS = (1, 7)
 
