@@ -91,7 +91,7 @@ LogicalResult LowerWeights::readOptions() {
   if (!llvm::is_contained({"", "file", "float", "int8"},
                           StringRef(activations)))
     return error("activations: unknown value '" + activations +
-                 "', expected float or int8");
+                 "', expected float, int8 or file");
   if (block != 16 && (block < 0 || block % 32 != 0))
     return error("block: " + Twine(block) +
                  " is not 0, 16 or a multiple of 32");

@@ -5,7 +5,7 @@
 
 // DTYPE: error: dtype: unknown value 'int3', expected f32, f16, bf16, int8 or int4
 // BLOCK: error: block: 24 is not 0, 16 or a multiple of 32
-// ROWS: error: activations: unknown value 'int4', expected float or int8
+// ROWS: error: activations: unknown value 'int4', expected float, int8 or file
 // GLOB: error: keep: '[a': invalid glob pattern
 func.func @main() {
   return
