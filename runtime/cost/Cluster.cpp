@@ -25,6 +25,8 @@ static constexpr uint64_t kMaxFileBytes = 1 << 20;
 static constexpr size_t kMaxCaches = 8;
 static constexpr double kMaxNumber = 1e24;
 static constexpr double kMaxDevices = 1 << 20;
+/// Products of integers over those of f32, where nobody says.
+static constexpr double kInt8Ratio = 2;
 
 std::string_view cost::toString(KernelKind kind) {
   return kKindNames[static_cast<size_t>(kind)];
@@ -49,6 +51,7 @@ Cluster cost::defaultCluster() {
   Device &device = cluster.device;
   device.memoryBandwidth = 20e9;
   device.peakFlops = 100e9;
+  device.peakInt8 = kInt8Ratio * device.peakFlops;
   device.caches = {{1e6, 100e9}, {16e6, 60e9}};
   device.stepOverhead = 50e-9;
   device.kernels = {{{100e-9, 0.7e-9},   // product
@@ -155,11 +158,13 @@ static Status readCaches(const Section &section, Device &device) {
 static Status readDevice(const Section &section, Device &device) {
   MOE_RETURN_IF_ERROR(
       section.checkKeys({"memory_bytes", "memory_bandwidth", "peak_flops",
-                         "caches", "step_overhead", "kernels"}));
+                         "peak_int8", "caches", "step_overhead", "kernels"}));
   MOE_RETURN_IF_ERROR(section.get("memory_bytes", device.memoryBytes, 0));
   MOE_RETURN_IF_ERROR(
       section.get("memory_bandwidth", device.memoryBandwidth, 1));
   MOE_RETURN_IF_ERROR(section.get("peak_flops", device.peakFlops, 1));
+  device.peakInt8 = kInt8Ratio * device.peakFlops;
+  MOE_RETURN_IF_ERROR(section.get("peak_int8", device.peakInt8, 1));
   MOE_RETURN_IF_ERROR(section.get("step_overhead", device.stepOverhead, 0));
   Section kernels = section.inner("kernels");
   MOE_RETURN_IF_ERROR(kernels.checkKeys(
@@ -253,6 +258,7 @@ std::string cost::clusterText(const Cluster &cluster) {
        {{"memory_bytes", device.memoryBytes},
         {"memory_bandwidth", rounded(device.memoryBandwidth)},
         {"peak_flops", rounded(device.peakFlops)},
+        {"peak_int8", rounded(device.peakInt8)},
         {"caches", std::move(caches)},
         {"step_overhead", rounded(device.stepOverhead)},
         {"kernels", std::move(kernels)}}},

@@ -70,7 +70,8 @@ double RankClock::seconds(const StepWork &work, bool slowest) const {
   double bytesFactor = slowest ? work.bytesFactor : 1;
   double memory = bytesFactor * work.weightBytes / bandwidth(workingSet) +
                   work.activationBytes / bandwidth(work.activationBytes);
-  double compute = flopsFactor * (work.flops / peakFlops() +
+  double compute = flopsFactor * ((work.flops - work.int8Flops) / peakFlops() +
+                                  work.int8Flops / peakInt8() +
                                   work.units * kernel.perUnit / threads);
   double seconds =
       device.stepOverhead + kernel.overhead +

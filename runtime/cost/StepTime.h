@@ -9,7 +9,7 @@
 // one by the other:
 //
 //   memory  = weights / bandwidth where they lie + operands / bandwidth
-//   compute = flop / peak + units * time per unit
+//   compute = flop / peak of its kind + units * time per unit
 //   step    = overheads + (memory^(4/3) + compute^(4/3))^(3/4)
 //
 // so if both are equal, a step takes 1.7 times as long as each. Weights lie in a
@@ -40,6 +40,7 @@ public:
   /// Bytes per second of what is read again from `bytes` in all.
   double bandwidth(double bytes) const;
   double peakFlops() const { return cluster.device.peakFlops * threads; }
+  double peakInt8() const { return cluster.device.peakInt8 * threads; }
 
 private:
   double sharers() const;

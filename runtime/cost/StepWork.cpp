@@ -7,6 +7,7 @@
 
 #include "runtime/cost/StepWork.h"
 
+#include "runtime/params/QuantFormat.h"
 #include "runtime/support/DType.h"
 
 #include <algorithm>
@@ -239,6 +240,19 @@ static double rowsOf(const std::vector<int64_t> &dims) {
   return rows;
 }
 
+void PlanWork::addFlops(StepWork &work, const plan::StepT &step, int buffer,
+                        double flops) const {
+  work.flops += flops;
+  const plan::AttributeT *arithmetic = find(step, "arithmetic");
+  const plan::ParamT *weight = paramOf(buffer);
+  if (!arithmetic || arithmetic->s != "int8" || !weight)
+    return;
+  // Rows are rounded in blocks of 32 for codes in blocks of a multiple.
+  std::optional<QuantFormat> format = parseQuantLayout(weight->layout);
+  if (format && format->block % 32 == 0)
+    work.int8Flops += flops;
+}
+
 void PlanWork::addProduct(StepWork &work, int rank,
                           const plan::StepT &step) const {
   work.kind = KernelKind::Product;
@@ -247,8 +261,9 @@ void PlanWork::addProduct(StepWork &work, int rank,
   std::vector<int64_t> out = sizes.dims(sizeClass, step.outputs[0]);
   if (lhs.empty() || out.empty())
     return;
-  work.flops = 2 * rowsOf(out) * static_cast<double>(lhs.back()) *
-               padded(static_cast<double>(out.back()));
+  addFlops(work, step, inputOf(step, 1),
+           2 * rowsOf(out) * static_cast<double>(lhs.back()) *
+               padded(static_cast<double>(out.back())));
 }
 
 void PlanWork::addFfn(StepWork &work, int rank, const plan::StepT &step) const {
@@ -263,8 +278,9 @@ void PlanWork::addFfn(StepWork &work, int rank, const plan::StepT &step) const {
     std::vector<int64_t> dims = sizes.dims(sizeClass, buffer);
     if (dims.size() != 2)
       continue;
-    work.flops += 2 * rows * static_cast<double>(dims[0]) *
-                  padded(static_cast<double>(dims[1]));
+    addFlops(work, step, buffer,
+             2 * rows * static_cast<double>(dims[0]) *
+                 padded(static_cast<double>(dims[1])));
     if (i == 3)
       work.units = rows * static_cast<double>(dims[0]);
   }
@@ -286,8 +302,9 @@ void PlanWork::addExperts(StepWork &work, int rank, int index) const {
     work.weightBytes += bytes / param->experts * load.experts;
     if (param->dims.size() != 2)
       continue;
-    work.flops += 2 * load.work * static_cast<double>(param->dims[0]) *
-                  padded(static_cast<double>(param->dims[1]));
+    addFlops(work, step, step.inputs[i],
+             2 * load.work * static_cast<double>(param->dims[0]) *
+                 padded(static_cast<double>(param->dims[1])));
     if (i == 4)
       work.units = load.work * static_cast<double>(param->dims[0]);
   }

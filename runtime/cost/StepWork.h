@@ -32,6 +32,8 @@ struct Traffic {
 struct StepWork {
   KernelKind kind = KernelKind::Move;
   double flops = 0;
+  /// Those of them that are of integers.
+  double int8Flops = 0;
   /// Weights that are read.
   double weightBytes = 0;
   /// Other operands and results.
@@ -110,6 +112,9 @@ private:
   /// How rows travel in an exchange of this shape.
   std::string_view formOf(int step) const;
 
+  /// Multiplications with the weight in an operand.
+  void addFlops(StepWork &work, const plan::StepT &step, int buffer,
+                double flops) const;
   void addProduct(StepWork &work, int rank, const plan::StepT &step) const;
   void addFfn(StepWork &work, int rank, const plan::StepT &step) const;
   void addExperts(StepWork &work, int rank, int index) const;

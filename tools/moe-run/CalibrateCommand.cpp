@@ -31,8 +31,8 @@ static std::string nano(double value) { return fixedText(value * 1e9, 3); }
 
 static void print(const Cluster &cluster) {
   const Device &device = cluster.device;
-  std::printf("one thread    %s GFLOP/s, %s GB/s from memory\n",
-              giga(device.peakFlops).c_str(),
+  std::printf("one thread    %s GFLOP/s, %s of int8, %s GB/s from memory\n",
+              giga(device.peakFlops).c_str(), giga(device.peakInt8).c_str(),
               giga(device.memoryBandwidth).c_str());
   for (const CacheLevel &cache : device.caches)
     std::printf("              %s GB/s from %s\n",

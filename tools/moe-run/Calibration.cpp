@@ -10,7 +10,8 @@
 //
 //   bandwidth       reading (tools/peaks), and from caches one row times
 //                   matrices that are read in turn
-//   peak            many rows times a matrix in the cache
+//   peak            many rows times a matrix in the cache; of int8 as much
+//                   more as the machine can do
 //   overhead        a step on a handful of elements
 //   time per unit   a step on many, without what the numbers above explain
 //
@@ -102,11 +103,11 @@ static StatusOr<double> readRate(double bytes, double budget) {
   return matrix / seconds;
 }
 
-/// Bytes per second that threads read from memory together.
-static StatusOr<double> memoryRate(int threads) {
+/// What threads can do together.
+static StatusOr<Peaks> peaksOf(int threads) {
   MOE_ASSIGN_OR_RETURN(std::unique_ptr<PeakMeter> meter,
                        PeakMeter::create(threads));
-  return meter->measure().bandwidth;
+  return meter->measure();
 }
 
 Status Calibrator::products() {
@@ -130,7 +131,10 @@ Status Calibrator::products() {
 }
 
 Status Calibrator::bandwidths() {
-  MOE_ASSIGN_OR_RETURN(device.memoryBandwidth, memoryRate(1));
+  MOE_ASSIGN_OR_RETURN(Peaks peaks, peaksOf(1));
+  device.memoryBandwidth = peaks.bandwidth;
+  // Kernels come about as close to either peak.
+  device.peakInt8 = device.peakFlops * peaks.int8Operations / peaks.flops;
   long known = sysconf(_SC_LEVEL2_CACHE_SIZE);
   double first = known > 0 ? static_cast<double>(known) : 1 << 20;
   device.caches.clear();
@@ -149,8 +153,8 @@ Status Calibrator::bandwidths() {
 }
 
 Status Calibrator::sharedBandwidth() {
-  MOE_ASSIGN_OR_RETURN(double all, memoryRate(numCores));
-  cluster.nodeMemoryBandwidth = std::max(all, device.memoryBandwidth);
+  MOE_ASSIGN_OR_RETURN(Peaks all, peaksOf(numCores));
+  cluster.nodeMemoryBandwidth = std::max(all.bandwidth, device.memoryBandwidth);
   return Status::ok();
 }
 

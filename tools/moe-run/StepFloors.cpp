@@ -19,19 +19,19 @@ std::optional<double> StepFloor::percent(double milliseconds) const {
   return 100 * floor->seconds * 1e3 / milliseconds;
 }
 
-static bool multipliesInt8(const plan::StepT &step) {
-  for (const auto &attribute : step.attributes)
-    if (attribute->name == "arithmetic")
-      return attribute->s == "int8";
-  return false;
+/// Multiplications per second, of whichever kind they are.
+static double peakOf(const StepWork &work, const Peaks &peaks) {
+  if (work.int8Flops <= 0)
+    return peaks.flops;
+  return work.flops / ((work.flops - work.int8Flops) / peaks.flops +
+                       work.int8Flops / peaks.int8Operations);
 }
 
 /// `weightsPass`: weights have left the caches when the step reads them.
-static std::optional<Floor> floorOf(const StepWork &work,
-                                    const plan::StepT &step, bool weightsPass,
+static std::optional<Floor> floorOf(const StepWork &work, bool weightsPass,
                                     double ranks, const Peaks &peaks) {
   double cache = static_cast<double>(kCacheFactor * lastLevelCacheBytes());
-  double peak = multipliesInt8(step) ? peaks.int8Operations : peaks.flops;
+  double peak = peakOf(work, peaks);
   double bandwidth = peaks.bandwidth / ranks;
   double all = work.weightBytes + work.activationBytes, known = 0;
   if (weightsPass)
@@ -75,8 +75,7 @@ tools::stepFloors(const plan::ProgramT &program,
     const StepWork &each = works[step];
     StepFloor floor{each.weightBytes + each.activationBytes, each.flops, {}};
     if (peaks && !each.isCollective)
-      floor.floor =
-          floorOf(each, *program.steps[step], weightsPass, ranks, *peaks);
+      floor.floor = floorOf(each, weightsPass, ranks, *peaks);
     result.push_back(floor);
   }
   return result;

@@ -25,13 +25,16 @@ TEST(Cluster, WhatIsLeftOutIsTheDefault) {
   ASSERT_TRUE(cluster.isOk()) << cluster.status().message();
   EXPECT_EQ(cluster->device.peakFlops, defaultCluster().device.peakFlops);
   EXPECT_EQ(cluster->device.memoryBytes, 0);
+  cluster = parseCluster(R"({"device": {"peak_flops": 3e10}})");
+  ASSERT_TRUE(cluster.isOk()) << cluster.status().message();
+  EXPECT_EQ(cluster->device.peakInt8, 6e10);
 }
 
 TEST(Cluster, ReadsWhatItWrites) {
   StatusOr<Cluster> cluster = parseCluster(R"({
     "nodes": 2, "devices_per_node": 4,
     "device": {"memory_bytes": 8e9, "memory_bandwidth": 2.2e10,
-               "peak_flops": 1.2e11,
+               "peak_flops": 1.2e11, "peak_int8": 4e11,
                "caches": [{"bytes": 1e6, "bandwidth": 1e11}],
                "kernels": {"norm": {"per_unit": 3e-10}}},
     "node": {"memory_bandwidth": 4.3e10},
@@ -41,6 +44,7 @@ TEST(Cluster, ReadsWhatItWrites) {
   ASSERT_TRUE(again.isOk()) << again.status().message();
   EXPECT_EQ(again->nodes, 2);
   EXPECT_EQ(again->device.memoryBandwidth, 2.2e10);
+  EXPECT_EQ(again->device.peakInt8, 4e11);
   ASSERT_EQ(again->device.caches.size(), 1u);
   EXPECT_EQ(again->device.caches[0].bandwidth, 1e11);
   EXPECT_EQ(again->device.kernel(KernelKind::Norm).perUnit, 3e-10);

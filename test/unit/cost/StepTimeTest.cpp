@@ -18,6 +18,7 @@ Cluster machine() {
   Cluster cluster;
   cluster.device.memoryBandwidth = 10e9;
   cluster.device.peakFlops = 1e12;
+  cluster.device.peakInt8 = 4e12;
   cluster.device.caches = {{1e6, 100e9}};
   cluster.nodeMemoryBandwidth = 15e9;
   cluster.insideNode = {1e-6, 1e9, 10e-6};
@@ -54,6 +55,16 @@ TEST(StepTime, MemoryAndMultiplicationsDelayEachOther) {
   EXPECT_NEAR(clock.seconds(work, false), 2.57e-3, 1e-5);
   work.weightBytes = 0;
   EXPECT_NEAR(clock.seconds(work, false), 2e-3, 1e-9);
+}
+
+TEST(StepTime, ProductsOfIntegersHaveTheirPeak) {
+  Cluster cluster = machine();
+  RankClock clock(cluster, 1, 1, 1e9);
+  StepWork work;
+  work.kind = KernelKind::Product;
+  work.flops = 2e9; // half of them: 1 ms and 1/4 ms
+  work.int8Flops = 1e9;
+  EXPECT_NEAR(clock.seconds(work, false), 1.25e-3, 1e-9);
 }
 
 TEST(StepTime, SlowestRankHasMore) {

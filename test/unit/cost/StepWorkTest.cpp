@@ -7,6 +7,7 @@
 
 #include "runtime/cost/StepWork.h"
 
+#include "runtime/support/DType.h"
 #include "test/unit/cost/LayerProgram.h"
 
 #include <cmath>
@@ -74,6 +75,21 @@ TEST_F(StepWorkTest, FlatExchangeKnowsNodes) {
   EXPECT_NEAR(back.inside.messages, 1, 1e-6);
   EXPECT_NEAR(back.across.messages, 2, 1e-6);
   EXPECT_DOUBLE_EQ(back.across.bytes, 50 * 32);
+}
+
+TEST_F(StepWorkTest, RoundedRowsAreMultipliedWithCodesAsIntegers) {
+  plan::ProgramT program = layerProgram(1);
+  StepWork floats = workOf(program, 8, 0, kExperts);
+  EXPECT_EQ(floats.int8Flops, 0);
+  setText(*program.steps[kExperts], "arithmetic", "int8");
+  EXPECT_EQ(workOf(program, 8, 0, kExperts).int8Flops, 0) << "no codes";
+  // w2 [32, 8], padded to 16 columns, is as large as w1 [8, 32] twice.
+  program.params[1]->layout = "panel16.q4x32";
+  StepWork mixed = workOf(program, 8, 0, kExperts);
+  EXPECT_EQ(mixed.flops, floats.flops);
+  EXPECT_DOUBLE_EQ(mixed.int8Flops, floats.flops * 2 / 3);
+  program.params[1]->layout = "panel16.q4x16";
+  EXPECT_EQ(workOf(program, 8, 0, kExperts).int8Flops, 0) << "other blocks";
 }
 
 TEST_F(StepWorkTest, TokensThatCompeteTellWhatDecides) {
