@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Private to passes/lower: the state of moe-lower-to-plan. Its parts stand in
-// LowerToPlan.cpp (steps), LowerPorts.cpp (symbols, layers, inputs, outputs,
-// states) and LowerOperands.cpp (buffers, views, weights).
+// LowerToPlan.cpp (steps), LowerRouter.cpp (one step for a router),
+// LowerPorts.cpp (symbols, layers, inputs, outputs, states) and
+// LowerOperands.cpp (buffers, views, weights).
 //
 //===----------------------------------------------------------------------===//
 
@@ -95,6 +96,9 @@ private:
   // Steps.
   void lower(mlir::Operation &op);
   void lowerAppend(dialect::CacheAppendOp op);
+  /// Finds gates that become a step with their product.
+  void findRouters();
+  void lowerRouter(dialect::GateOp gate);
   void addStep(mlir::Operation *op, llvm::StringRef kernel,
                llvm::ArrayRef<mlir::Value> inputs,
                llvm::ArrayRef<mlir::Value> outputs,
@@ -114,6 +118,13 @@ private:
   llvm::DenseMap<mlir::Operation *, int64_t> layerOf;
   /// Index of the state that an append writes.
   llvm::DenseMap<mlir::Operation *, int64_t> stateOf;
+  /// What is in the step of a gate; without a dispatch if that is null.
+  struct RouterParts {
+    dialect::MatmulOp product;
+    dialect::DispatchOp dispatch;
+  };
+  llvm::DenseMap<mlir::Operation *, RouterParts> routers;
+  llvm::DenseSet<mlir::Operation *> isInRouter;
   /// Of local symbols: what is divided, over input symbols.
   std::map<std::string, DimExpr, std::less<>> wholeOf;
   std::set<std::string> localSymbols;

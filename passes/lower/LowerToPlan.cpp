@@ -13,6 +13,8 @@
 //   param                a weight in the layout of the kernel that reads it;
 //   shard of a param     a weight of which each rank holds its part
 //   constant             bytes in the plan
+//   matmul, gate and     a step "router", if nobody else reads the logits
+//   dispatch             (LowerRouter.cpp)
 //   cache_append         a step that writes new entries into a state in place,
 //                        if past is an argument with `moe.state`; else concat
 //   a returned value     its step writes into the output; what no step writes
@@ -105,8 +107,10 @@ void FunctionLowering::lowerAppend(CacheAppendOp op) {
 void FunctionLowering::lower(Operation &op) {
   bool isNoStep = isa<ParamOp, ConstantOp, func::ReturnOp>(op) ||
                   isWeight(op.getNumResults() ? op.getResult(0) : Value());
-  if (isNoStep || lowerToView(&op))
+  if (isNoStep || isInRouter.contains(&op) || lowerToView(&op))
     return;
+  if (routers.contains(&op))
+    return lowerRouter(cast<GateOp>(op));
   if (auto append = dyn_cast<CacheAppendOp>(op))
     return lowerAppend(append);
   DictionaryAttr settings = settingsOf(&op);
@@ -128,6 +132,7 @@ LogicalResult FunctionLowering::run(MeshAttr mesh) {
   declareLayers();
   bindInputs();
   reserveOutputs();
+  findRouters();
   for (Operation &op : func.front())
     lower(op);
   bindOutputs();

@@ -266,6 +266,18 @@ void PlanWork::addProduct(StepWork &work, int rank,
                padded(static_cast<double>(out.back())));
 }
 
+/// A product, of which choices are made and rows moved.
+void PlanWork::addRouter(StepWork &work, int rank,
+                         const plan::StepT &step) const {
+  work.kind = KernelKind::Product;
+  int sizeClass = sizes.classOf(rank);
+  std::vector<int64_t> x = sizes.dims(sizeClass, step.inputs[0]);
+  std::vector<int64_t> weight = sizes.dims(sizeClass, step.inputs[1]);
+  if (x.size() == 2 && weight.size() == 2)
+    work.flops = 2 * static_cast<double>(x[0]) * static_cast<double>(x[1]) *
+                 padded(static_cast<double>(weight[1]));
+}
+
 void PlanWork::addFfn(StepWork &work, int rank, const plan::StepT &step) const {
   work.kind = KernelKind::Product;
   int sizeClass = sizes.classOf(rank);
@@ -378,6 +390,8 @@ StepWork PlanWork::work(int rankClass, int index) const {
   work.activationBytes = operandBytes(rank, step);
   if (step.kernel == "matmul") {
     addProduct(work, rank, step);
+  } else if (step.kernel == "router") {
+    addRouter(work, rank, step);
   } else if (step.kernel == "ffn") {
     addFfn(work, rank, step);
   } else if (step.kernel == "experts") {

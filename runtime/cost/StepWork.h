@@ -116,6 +116,7 @@ private:
   void addFlops(StepWork &work, const plan::StepT &step, int buffer,
                 double flops) const;
   void addProduct(StepWork &work, int rank, const plan::StepT &step) const;
+  void addRouter(StepWork &work, int rank, const plan::StepT &step) const;
   void addFfn(StepWork &work, int rank, const plan::StepT &step) const;
   void addExperts(StepWork &work, int rank, int index) const;
   void addAttention(StepWork &work, int rank, const plan::StepT &step) const;

@@ -23,23 +23,29 @@ static bool isReplicated(const plan::ProgramT &program, int layer) {
 }
 
 LoadRecorder::LoadRecorder(const plan::ProgramT &program, int rank)
-    : layerOf(program.steps.size(), -1) {
+    : layerOf(program.steps.size(), -1), choosesItself(program.steps.size()) {
   Mesh mesh = Mesh::of(program);
   for (const auto &layer : program.layers)
     layers.emplace_back(layer->experts);
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const plan::StepT &step = *program.steps[i];
-    if (step.kernel != "dispatch" || step.layer < 0 || step.inputs.size() < 2)
+    bool isDispatch = step.kernel == "dispatch" && step.inputs.size() > 1;
+    // A router that leaves rows to dispatch leaves the recording to it.
+    bool isRouter = step.kernel == "router" && step.outputs.size() > 2;
+    if ((!isDispatch && !isRouter) || step.layer < 0)
       continue;
     plan::Group group = program.layers[step.layer]->group;
     bool isOwn =
         !isReplicated(program, step.layer) || mesh.placeOf(rank, group) == 0;
     if (isOwn)
       layerOf[i] = step.layer;
+    choosesItself[i] = isRouter;
   }
 }
 
-void LoadRecorder::record(int step, const TensorView &choices) {
+void LoadRecorder::record(int step, std::span<const TensorView> inputs,
+                          std::span<const TensorView> outputs) {
+  const TensorView &choices = choosesItself[step] ? outputs[1] : inputs[1];
   if (choices.rank != 2 || choices.dtype != DType::I32 ||
       !choices.isContiguous())
     return;

@@ -22,16 +22,20 @@ public:
   /// `rank` of the mesh; it records what no other rank records too.
   LoadRecorder(const plan::ProgramT &program, int rank);
 
-  /// True if `step` is a dispatch whose choices are to be recorded here.
+  /// True if `step` is a dispatch, or a router that does its work, whose
+  /// choices are to be recorded here.
   bool isWanted(int step) const { return layerOf[step] >= 0; }
-  /// Counts `choices` [T, k] i32 of a wanted step.
-  void record(int step, const TensorView &choices);
+  /// Counts the choices [T, k] i32 among the operands of a wanted step.
+  void record(int step, std::span<const TensorView> inputs,
+              std::span<const TensorView> outputs);
 
   const std::vector<ExpertLoads> &loads() const { return layers; }
 
 private:
   /// By step: the layer, or -1.
   std::vector<int> layerOf;
+  /// By step: whether the choices are a result.
+  std::vector<bool> choosesItself;
   std::vector<ExpertLoads> layers;
 };
 

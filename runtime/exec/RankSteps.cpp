@@ -116,7 +116,7 @@ Status RankRunner::runStep(int step, Lane &lane, std::span<int64_t> dataSizes) {
                       stepComms.acrossNodes};
   MOE_RETURN_IF_ERROR(executable->kernel(rank, step).run(args, context));
   if (recorder && recorder->isWanted(step))
-    recorder->record(step, args.inputs[1]);
+    recorder->record(step, args.inputs, args.outputs);
   return Status::ok();
 }
 

@@ -67,8 +67,8 @@ void attention(benchmark::State &state) {
           8.0 * static_cast<double>(B * G * T * D));
 }
 
-/// Args: tokens, columns, experts.
-void router(benchmark::State &state) {
+/// The product of a router. Args: tokens, columns, experts.
+void logits(benchmark::State &state) {
   KernelRunner runner(benchMachine());
   int64_t tokens = state.range(0), width = state.range(1);
   int64_t experts = state.range(2);
@@ -98,6 +98,25 @@ Tensor chosenExperts(int64_t tokens, int64_t k, int64_t experts) {
   for (int64_t i = 0; i < tokens * k; ++i)
     values[i] = static_cast<int32_t>((i / k + i % k) % experts);
   return Tensor::i32({tokens, k}, values);
+}
+
+/// Product, gate and dispatch in one. Args: tokens, columns, experts, k.
+void router(benchmark::State &state) {
+  KernelRunner runner(benchMachine());
+  int64_t tokens = state.range(0), width = state.range(1);
+  int64_t experts = state.range(2), k = state.range(3);
+  Tensor x = Tensor::random(DType::F32, {tokens, width}, runner.rng);
+  Tensor w = Tensor::random(DType::F32, {width, experts}, runner.rng).packed();
+  Tensor none = Tensor::absent();
+  Tensor weights = Tensor::zeros(DType::F32, {tokens, k});
+  Tensor chosen = Tensor::zeros(DType::I32, {tokens, k}), slots = chosen;
+  Tensor rows = Tensor::zeros(DType::F32, {tokens * k, width});
+  Tensor counts = Tensor::zeros(DType::I32, {experts});
+  runner.step("router").with("k", k).with("normalize", "sum_max");
+  runner.with("num_experts", experts);
+  runStep(state, runner, {&x, &w, &none, &none, &none, &none, &none, &x},
+          {&weights, &chosen, &rows, &counts, &slots},
+          4.0 * static_cast<double>(width * (experts + (1 + k) * tokens)));
 }
 
 /// Args: tokens, experts, k, columns.
@@ -228,21 +247,30 @@ BENCHMARK(attention)
     ->Args({1, 16, 16, 512, 512, 64})
     ->Args({1, 4, 4, 256, 256, 28})
     ->Args({8, 16, 16, 1, 2049, 128}); // from memory
-BENCHMARK(router)
+BENCHMARK(logits)
     ->UseRealTime()
     ->Args({1, 256, 8})
     ->Args({1, 2048, 64})
+    ->Args({32, 2048, 64})
     ->Args({512, 2048, 128});
+BENCHMARK(router)
+    ->UseRealTime()
+    ->Args({1, 256, 8, 2})
+    ->Args({1, 2048, 64, 8})
+    ->Args({32, 2048, 64, 8})
+    ->Args({512, 2048, 128, 8});
 BENCHMARK(gate)
     ->UseRealTime()
     ->Args({1, 8, 2})
-    ->Args({1, 128, 8})
+    ->Args({1, 64, 8})
+    ->Args({32, 64, 8})
     ->Args({512, 128, 8})
     ->Args({1 << 19, 128, 8});
 BENCHMARK(dispatch)
     ->UseRealTime()
     ->Args({1, 8, 2, 256})
-    ->Args({1, 128, 8, 2048})
+    ->Args({1, 64, 8, 2048})
+    ->Args({32, 64, 8, 2048})
     ->Args({512, 128, 8, 2048})
     ->Args({4096, 128, 8, 2048});
 BENCHMARK(combine)

@@ -9,9 +9,7 @@
 // CHECK-DAG: plan.symbol "r.received" {{ *}}data bound "tokens"
 // CHECK: plan.layer 4 experts k 1 "softmax top-1" capacity "none" residual places <2 {{\[\[}}0], [0], [1], [1]]>
 
-// CHECK: plan.step "matmul"
-// CHECK-NEXT: plan.step "gate"
-// CHECK-NEXT: plan.step "dispatch"
+// CHECK: plan.step "router"
 // CHECK-NEXT: plan.step "all_to_all"
 // The residual branch stands in the time of the exchange.
 // CHECK-NEXT: plan.step "ffn"

@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Rows are moved by index: a counting sort of the choices gives each one its
-// row, and combine reads the rows back. Neither builds a mask over experts.
+// Combine reads back the rows that dispatch has moved.
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/kernels/cpu/Dispatch.h"
 #include "runtime/kernels/cpu/Kernels.h"
 #include "runtime/kernels/cpu/Product.h"
 #include "runtime/kernels/cpu/Support.h"
@@ -20,38 +20,6 @@
 namespace moe::cpu {
 
 namespace {
-
-class DispatchKernel : public CpuKernel {
-public:
-  DispatchKernel(const KernelSpec &spec, const Isa &isa, int64_t numExperts)
-      : CpuKernel(spec, isa), numExperts(numExperts) {}
-  StatusOr<size_t> workspaceBytes(const KernelArgs &args,
-                                  int numThreads) const override {
-    MOE_RETURN_IF_ERROR(check(args));
-    Scratch scratch;
-    cut(scratch, args, numThreads);
-    return scratch.bytes();
-  }
-  Status run(const KernelArgs &args, StepContext &context) const override;
-
-private:
-  struct Buffers {
-    int64_t *next; ///< the next row of each expert
-    float *rows;   ///< for each thread, to scale in f32
-  };
-  Status check(const KernelArgs &args) const;
-  Buffers cut(Scratch &scratch, const KernelArgs &args, int numThreads) const {
-    int64_t width = args.inputs[0].dims[1];
-    Buffers buffers;
-    buffers.next = scratch.take<int64_t>(numExperts);
-    buffers.rows = scratch.take<float>(numThreads * width);
-    return buffers;
-  }
-  /// Fills counts and slots; returns the number of rows.
-  StatusOr<int64_t> assignRows(const KernelArgs &args, int64_t *next) const;
-
-  int64_t numExperts;
-};
 
 class CombineKernel : public CpuKernel {
 public:
@@ -137,12 +105,8 @@ StatusOr<int64_t> DispatchKernel::assignRows(const KernelArgs &args,
   return total;
 }
 
-Status DispatchKernel::run(const KernelArgs &args, StepContext &context) const {
-  MOE_RETURN_IF_ERROR(check(args));
-  Scratch scratch(context.workspace);
-  Buffers buffers = cut(scratch, args, context.pool.numThreads());
-  if (!scratch.fits())
-    return expectWorkspace(context, *scratch.bytes());
+Status DispatchKernel::move(const KernelArgs &args, const Buffers &buffers,
+                            StepContext &context) const {
   MOE_ASSIGN_OR_RETURN(int64_t total, assignRows(args, buffers.next));
   if (!context.dataSizes.empty())
     context.dataSizes[0] = total;
@@ -175,6 +139,32 @@ Status DispatchKernel::run(const KernelArgs &args, StepContext &context) const {
                  copyRow(choice, thread);
            });
   return Status::ok();
+}
+
+DispatchKernel::Buffers DispatchKernel::cut(Scratch &scratch,
+                                            const KernelArgs &args,
+                                            int numThreads) const {
+  Buffers buffers;
+  buffers.next = scratch.take<int64_t>(numExperts);
+  buffers.rows = scratch.take<float>(numThreads * args.inputs[0].dims[1]);
+  return buffers;
+}
+
+StatusOr<size_t> DispatchKernel::workspaceBytes(const KernelArgs &args,
+                                                int numThreads) const {
+  MOE_RETURN_IF_ERROR(check(args));
+  Scratch scratch;
+  cut(scratch, args, numThreads);
+  return scratch.bytes();
+}
+
+Status DispatchKernel::run(const KernelArgs &args, StepContext &context) const {
+  MOE_RETURN_IF_ERROR(check(args));
+  Scratch scratch(context.workspace);
+  Buffers buffers = cut(scratch, args, context.pool.numThreads());
+  if (!scratch.fits())
+    return expectWorkspace(context, *scratch.bytes());
+  return move(args, buffers, context);
 }
 
 //===----------------------------------------------------------------------===//

@@ -112,6 +112,23 @@ TEST_F(StepWorkTest, TokensThatCompeteTellWhatDecides) {
   EXPECT_DOUBLE_EQ(workOf(program, 400, 0, kBack).bytesSent(), 3 * 100 * 8 * 8);
 }
 
+TEST_F(StepWorkTest, RoutersMultiply) {
+  // Rows of 8 columns and 2 experts, in a panel of 16.
+  plan::ProgramT program = layerProgram(1);
+  plan::StepT &router = *program.steps[kBack];
+  router.kernel = "router";
+  program.exprs.push_back("8");
+  program.exprs.push_back("2");
+  program.buffers.push_back(std::make_unique<plan::BufferT>());
+  uint32_t numExprs = static_cast<uint32_t>(program.exprs.size());
+  program.buffers.back()->dims = {numExprs - 2, numExprs - 1};
+  program.buffers.back()->dtype = static_cast<uint8_t>(DType::F32);
+  router.inputs = {0, static_cast<int>(program.buffers.size()) - 1};
+  StepWork work = workOf(program, 5, 0, kBack);
+  EXPECT_EQ(work.kind, KernelKind::Product);
+  EXPECT_DOUBLE_EQ(work.flops, 2 * 5 * 8 * 16);
+}
+
 TEST_F(StepWorkTest, HierarchicalExchangeHasFewMessages) {
   plan::ProgramT program = layerProgram(4);
   for (int step : {kExchange, kBack})
