@@ -1,5 +1,4 @@
-//===- KernelBench.cpp - Speed of products
-//---------------------------------===//
+//===- KernelBench.cpp - Speed of products --------------------------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

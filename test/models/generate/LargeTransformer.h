@@ -1,5 +1,4 @@
-//===- LargeTransformer.h - MoE transformers of any size ---------*- C++
-//-*-===//
+//===- LargeTransformer.h - MoE transformers of any size --------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
