@@ -9,7 +9,6 @@
 
 #include "runtime/exec/ProcessRanks.h"
 #include "runtime/io/LoadProfile.h"
-#include "runtime/support/Cores.h"
 #include "runtime/support/File.h"
 #include "tools/moe-run/Processes.h"
 
@@ -92,7 +91,7 @@ static Status agree(ProcessGroup &group, const std::string &path) {
 
 /// One thread for each core, if all machines are like this one.
 static int threadsOfAll(const ProcessGroup &group) {
-  return coreBudget().numThreads() * group.size() / group.numNeighbours();
+  return group.numCores() * group.size() / group.numNeighbours();
 }
 
 StatusOr<Session> SessionFlags::open() const {

@@ -30,6 +30,7 @@ public:
   int rank() const override { return world->rank(); }
   int size() const override { return world->size(); }
   int numNeighbours() const override { return world->numNeighbours(); }
+  int numCores() const override { return world->numCores(); }
 
   StatusOr<std::unique_ptr<Communicator>>
   createCommunicator(int numRanks, std::chrono::milliseconds timeout) override {

@@ -7,8 +7,10 @@
 
 #include "runtime/comm/mpi/MpiError.h"
 #include "runtime/comm/mpi/MpiWorld.h"
+#include "runtime/support/Cores.h"
 
 #include <algorithm>
+#include <bitset>
 #include <cstdlib>
 #include <fstream>
 #include <unistd.h>
@@ -85,11 +87,36 @@ Status MpiWorld::meetAll() {
   theNumNeighbours = static_cast<int>(std::count_if(
       processes.begin(), processes.end(),
       [&](const ProcessId &each) { return each.machine == self.machine; }));
-  auto numCores = static_cast<int>(std::thread::hardware_concurrency());
-  if (theNumNeighbours <= numCores)
-    theNumSpins = 4000;
+  MOE_RETURN_IF_ERROR(countCores());
   if (options.ignoreProcessTable)
     self.machine = 0;
+  return Status::ok();
+}
+
+/// The cores of all processes of this machine, each counted once.
+Status MpiWorld::countCores() {
+  using Cores = std::bitset<1024>; // Further ones are not counted.
+  static_assert(std::is_trivially_copyable_v<Cores>);
+  Cores own, all;
+  for (int core : coreBudget().allowed)
+    if (static_cast<size_t>(core) < own.size())
+      own.set(core);
+  std::vector<Cores> ofProcesses(theSize);
+  MOE_RETURN_IF_ERROR(
+      check(MPI_Allgather(&own, sizeof(Cores), MPI_BYTE, ofProcesses.data(),
+                          sizeof(Cores), MPI_BYTE, MPI_COMM_WORLD)));
+  for (int rank = 0; rank < theSize; ++rank)
+    if (processes[rank].machine == self.machine)
+      all |= ofProcesses[rank];
+  // A quota is that of a container, which all of them are in.
+  CoreBudget budget = coreBudget();
+  budget.allowed.clear();
+  for (size_t core = 0; core < all.size(); ++core)
+    if (all.test(core))
+      budget.allowed.push_back(static_cast<int>(core));
+  theNumCores = budget.numThreads();
+  if (budget.hasRoomFor(theNumNeighbours))
+    theNumSpins = 4000;
   return Status::ok();
 }
 

@@ -57,6 +57,7 @@ public:
   int size() const { return theSize; }
   /// Processes of this machine.
   int numNeighbours() const { return theNumNeighbours; }
+  int numCores() const { return theNumCores; }
   /// For the messages of collectives.
   MPI_Comm dataComm() const { return data; }
   /// The largest tag of a message.
@@ -109,6 +110,7 @@ private:
   Status meetAll();
   void sayGoodbye();
   bool haveAllLeft();
+  Status countCores();
   Status attachNeighbours();
   void unlinkSharedMemory();
   void stopWatching();
@@ -125,7 +127,7 @@ private:
 
   const ProcessOptions options;
   int theRank = 0, theSize = 1, theMaxTag = 32767, theNumSpins = 0;
-  int theNumNeighbours = 1;
+  int theNumNeighbours = 1, theNumCores = 1;
   MPI_Comm data = MPI_COMM_NULL, control = MPI_COMM_NULL;
   ProcessId self;
   std::vector<ProcessId> processes;

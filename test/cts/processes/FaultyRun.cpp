@@ -115,6 +115,7 @@ public:
   int rank() const override { return inner->rank(); }
   int size() const override { return inner->size(); }
   int numNeighbours() const override { return inner->numNeighbours(); }
+  int numCores() const override { return inner->numCores(); }
   StatusOr<std::unique_ptr<Communicator>>
   createCommunicator(int numRanks, std::chrono::milliseconds timeout) override {
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> world,

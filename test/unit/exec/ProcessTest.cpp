@@ -38,6 +38,7 @@ public:
   int rank() const override { return everyone->rank(); }
   int size() const override { return everyone->size(); }
   int numNeighbours() const override { return size(); }
+  int numCores() const override { return size(); }
   StatusOr<std::unique_ptr<Communicator>>
   createCommunicator(int numRanks, std::chrono::milliseconds timeout) override {
     if (!world)
