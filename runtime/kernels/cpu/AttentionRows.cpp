@@ -9,6 +9,7 @@
 #include "runtime/kernels/cpu/Product.h"
 
 #include <cmath>
+#include <cstring>
 
 namespace moe::cpu {
 
@@ -233,13 +234,21 @@ void AttentionRows::loadQueries(const RowBlock &block,
   int64_t pairStride = 2 * roundUp(o.depth, kQueryLanes);
   for (int64_t r = 0; r < block.count; ++r) {
     int64_t row = block.first + r;
-    isa.loadTile(o.q->dtype,
-                 rowOf(*o.q, block.b, headOf(block, row), row % o.queries),
-                 o.q->strides[3], pad.row, o.depth);
+    const std::byte *query =
+        rowOf(*o.q, block.b, headOf(block, row), row % o.queries);
+    const float *from = reinterpret_cast<const float *>(query);
+    if (!o.readsQueries()) {
+      isa.loadTile(o.q->dtype, query, o.q->strides[3], pad.row, o.depth);
+      from = pad.row;
+    }
     float *to = pad.q + r / 2 * pairStride + r % 2 * kQueryLanes;
     for (int64_t d = 0; d < o.depth; d += kQueryLanes) {
       int64_t count = std::min(kQueryLanes, o.depth - d);
-      std::copy_n(pad.row + d, count, to + 2 * d);
+      if (count == kQueryLanes) {
+        std::memcpy(to + 2 * d, from + d, kQueryLanes * sizeof(float));
+        continue;
+      }
+      std::copy_n(from + d, count, to + 2 * d);
       std::fill(to + 2 * d + count, to + 2 * d + kQueryLanes, 0.0f);
     }
   }
@@ -309,13 +318,14 @@ void AttentionRows::finishRow(const RowBlock &block, int64_t row, float max,
       sum = sum * factor + std::exp(sink - larger);
     }
   }
+  std::byte *to = rowOf(*o.out, block.b, head, row % o.queries);
+  float *result = o.writesResults() ? reinterpret_cast<float *>(to) : sums;
   if (sum == 0)
-    std::fill(sums, sums + o.width, 0.0f);
+    std::fill_n(result, o.width, 0.0f);
   else
-    isa.scaleRow(1.0f / sum, sums, sums, o.width);
-  isa.storeTile(o.out->dtype, sums,
-                rowOf(*o.out, block.b, head, row % o.queries),
-                o.out->strides[3], o.width);
+    isa.scaleRow(1.0f / sum, sums, result, o.width);
+  if (!o.writesResults())
+    isa.storeTile(o.out->dtype, sums, to, o.out->strides[3], o.width);
 }
 
 void AttentionRows::finish(const RowBlock &block, const RowSums &total) const {

@@ -53,6 +53,8 @@ struct AttentionOperands {
   int64_t maskStrides[4]; ///< of [B, H, S, T], 0 where broadcast
 
   int64_t groupRows() const { return headsPerGroup * queries; }
+  bool readsQueries() const { return isPlain(*q); }
+  bool writesResults() const { return isPlain(*out); }
   bool readsKeys() const { return isPlain(*k); }
   bool readsValues() const { return isPlain(*v); }
   /// The mask of query i of head h from key j on.
