@@ -361,6 +361,8 @@ Tensor plainExperts(const Network &network, const cpu::Isa &isa,
   Tensor y = Tensor::zeros(DType::F32, {x.view.dims[0], network.outputs});
   int64_t row = 0;
   for (size_t e = 0; e < counts.size(); ++e) {
+    if (counts[e] == 0)
+      continue;
     int64_t inputs = x.view.dims[1];
     Tensor rows = Tensor::zeros(DType::F32, {counts[e], inputs});
     std::memcpy(rows.bytes.data(), x.view.as<float>() + row * inputs,
