@@ -10,8 +10,7 @@
 //   %rows, %counts, %slots = moe.dispatch %tokens, %experts
 //
 // become a step "router" where nobody else reads the logits: they then need no
-// memory of their own, and threads meet once instead of three times. The step
-// stands where the gate stood. Dispatch joins if it moves the tokens with what
+// memory of their own, and threads meet once less. The step stands where the gate stood. Dispatch joins if it moves the tokens with what
 // this gate chose, unscaled, and they are there before the gate; an exchange or
 // a slice between the two keeps it apart.
 //

@@ -38,8 +38,8 @@ public:
   virtual int size() const = 0;
   /// How many of them run on this machine.
   virtual int numNeighbours() const = 0;
-  /// How many threads of theirs find a core here: a launcher may have given each
-  /// process cores of its own, or all the same ones.
+  /// How many threads of theirs find a core here: a launcher may have given
+  /// each process cores of its own, or all the same ones.
   virtual int numCores() const = 0;
 
   /// Called by all processes, in the same order: a communicator of the first
