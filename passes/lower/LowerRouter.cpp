@@ -10,9 +10,10 @@
 //   %rows, %counts, %slots = moe.dispatch %tokens, %experts
 //
 // become a step "router" where nobody else reads the logits: they then need no
-// memory of their own, and threads meet once less. The step stands where the gate stood. Dispatch joins if it moves the tokens with what
-// this gate chose, unscaled, and they are there before the gate; an exchange or
-// a slice between the two keeps it apart.
+// memory of their own, and threads meet once less. The step stands where the
+// gate stood. Dispatch joins if it moves the tokens with what this gate chose,
+// unscaled, and they are there before the gate; an exchange or a slice between
+// the two keeps it apart.
 //
 // The weight is one that the compiler packs, and all floats are f32. A gate
 // whose tokens compete with those of other ranks stays a step of its own, which
