@@ -30,13 +30,30 @@ static constexpr uint32_t kOpen = 0x10000;
 static constexpr uint32_t kRun = 0x20000;
 static constexpr int kMaxThreads = 1024;
 
+namespace {
+/// Items that one thread takes in turn, from the first on, as long as others
+/// have items of their own.
+struct alignas(64) Range {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
+
+  /// The next item, or -1 if there is none.
+  int64_t take() {
+    if (next.load(std::memory_order_relaxed) >= end)
+      return -1;
+    int64_t item = next.fetch_add(1, std::memory_order_relaxed);
+    return item < end ? item : -1;
+  }
+};
+} // namespace
+
 struct ThreadPool::Impl {
   // What to run: written by the caller while nobody is inside.
   Task task = nullptr;
   void *context = nullptr;
   int64_t numItems = 0;
 
-  alignas(64) std::atomic<int64_t> nextItem{0};
+  std::vector<Range> ranges; ///< one for each thread
   alignas(64) std::atomic<uint32_t> state{0};
   /// Changes with every run; sleeping workers wait for it.
   alignas(64) std::atomic<uint32_t> signal{0};
@@ -46,12 +63,23 @@ struct ThreadPool::Impl {
   int maxWorkers = 0;
   std::vector<std::thread> workers;
 
+  /// Its own range, then what is left of the others.
   void work(int thread) {
-    for (;;) {
-      int64_t item = nextItem.fetch_add(1, std::memory_order_relaxed);
-      if (item >= numItems)
-        return;
-      task(context, item, thread);
+    int numRanges = static_cast<int>(ranges.size());
+    for (int i = 0; i < numRanges; ++i) {
+      Range &range = ranges[(thread + i) % numRanges];
+      for (int64_t item; (item = range.take()) >= 0;)
+        task(context, item, thread);
+    }
+  }
+
+  void divideItems() {
+    auto count = static_cast<int64_t>(ranges.size());
+    int64_t each = numItems / count, more = numItems % count, begin = 0;
+    for (Range &range : ranges) {
+      range.next.store(begin, std::memory_order_relaxed);
+      begin += each + (more-- > 0);
+      range.end = begin;
     }
   }
 
@@ -92,7 +120,7 @@ struct ThreadPool::Impl {
 
   /// Wakes no more workers than there are items beside the caller's.
   void open() {
-    nextItem.store(0, std::memory_order_relaxed);
+    divideItems();
     uint32_t next = (state.load(std::memory_order_relaxed) + kRun) | kOpen;
     // Workers remember run 0 before their first run.
     if ((next & ~(kOpen | kInsideMask)) == 0)
@@ -140,6 +168,7 @@ ThreadPool::ThreadPool(int numThreads, std::span<const int> cores,
       break; // The system gives no more threads: work with those that exist.
     }
   }
+  impl->ranges = std::vector<Range>(impl->workers.size() + 1);
 }
 
 ThreadPool::~ThreadPool() {

@@ -31,8 +31,10 @@ public:
 
   int numThreads() const;
 
-  /// Calls body(item, thread) for every item in [0, numItems), items handed
-  /// out one by one; returns when all are done. thread < numThreads().
+  /// Calls body(item, thread) for every item in [0, numItems); returns when all
+  /// are done. thread < numThreads(). Each thread begins with a range of items
+  /// of its own, in order, so that what follows an item in memory is likely its
+  /// next one, and then helps the others.
   template <typename Body> void parallelFor(int64_t numItems, Body &&body) {
     using Plain = std::remove_reference_t<Body>;
     run(

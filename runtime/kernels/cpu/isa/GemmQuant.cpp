@@ -164,7 +164,7 @@ static void quantTile(const QuantGemmArgs &g, int64_t first) {
       t.base[p].set(i, allColumns(1 << (Bits - 1)));
   }
   int64_t blocks = (g.depth + q.block - 1) / q.block;
-  int64_t next = first + P < g.panels ? P * q.panelStride : 0;
+  int64_t next = P * q.panelStride;
   for (int64_t d = 0, block = 0; d < g.depth; ++block) {
     int64_t end = std::min(g.depth, d + q.block);
     t.setAhead(q, panels, block, blocks, next);
