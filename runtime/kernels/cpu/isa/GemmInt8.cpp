@@ -130,6 +130,12 @@ struct TileArgs {
 
 static constexpr int64_t kLine = 64;
 
+/// Rows up to which memory decides, so that a tile itself brings its codes and
+/// scales nearer, from this many bytes ahead: the hardware follows a panel, but
+/// neither fast enough nor into the next page.
+static constexpr int64_t kStreamedRows = 2;
+static constexpr int64_t kAheadCodes = 2048, kAheadScales = 256;
+
 static MOE_INLINE Columns loadScales(const std::byte *p, DType type, int part) {
   if (type == DType::F16)
     return loadColumns(reinterpret_cast<const Half *>(p) + kColumns * part);
@@ -209,6 +215,8 @@ static void tile(const TileArgs &t) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       int p = v / kParts, part = v % kParts;
+      if constexpr (R <= kStreamedRows)
+        __builtin_prefetch(scales[p] + kAheadScales);
       scale[v] = loadScales(scales[p], t.b.scaleType, part);
       if constexpr (HasZeros)
         zeros[v] = loadZeros(zerosOf[p] + part * kColumns);
@@ -216,9 +224,17 @@ static void tile(const TileArgs &t) {
     int64_t count = std::min(left, perScale);
     left -= count;
     do {
-      for (int64_t line = t.aheadLines; line > 0; --line) {
-        __builtin_prefetch(ahead, 0, 2);
-        ahead += kLine;
+      if constexpr (R <= kStreamedRows) {
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+          for (int line = 0; line < Bits; ++line)
+            __builtin_prefetch(codes[p] + kAheadCodes + line * kLine);
+      } else {
+        for (int64_t line = t.aheadLines; line > 0; --line) {
+          __builtin_prefetch(ahead, 0, 2);
+          ahead += kLine;
+        }
       }
       addBlock<Bits, HasZeros, R, P>(row, codes, scale, zeros, total);
 #pragma GCC unroll 16
