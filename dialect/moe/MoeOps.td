@@ -700,8 +700,8 @@ def Moe_ExpertsOp : Moe_InferredOp<"experts", [AttrSizedOperandSegments]> {
     order; counts that moe.all_to_all gives always are. Other counts `[E]` are of
     all experts: rows are not exchanged (yet). Of a sliced expert the rank
     computes with its part of I and gives a partial sum, with b2 on slice 0;
-    parts are counted in units of 16. `arithmetic` int8 rounds rows and hidden
-    values before their products with weights in codes.
+    parts are whole units of 16 or of a block of codes. `arithmetic` int8 rounds
+    rows and hidden values before their products with weights in codes.
     * C1: rows is `[R, M]`, counts i32 of rank 1, C2: w1 and w2 are as above, E
       a constant, C3: w3 is there if gating is split, and only then, and as
       above, C4: the biases are as above, C5: counts is `[E]`, or `[L]` with
