@@ -7,7 +7,7 @@
 //
 // What moe.ffn and moe.experts share. A dense FFN is the case of one network
 // that has all rows. Work items are (network, block of rows, group of panels),
-// handed out one by one, so rows that all go to one expert use every thread
+// shared by the threads, so rows that all go to one expert use every thread
 // too. Hidden values are kept for a bounded number of rows; more rows take
 // several passes.
 //
