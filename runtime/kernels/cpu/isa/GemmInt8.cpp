@@ -26,6 +26,7 @@
 
 #include "runtime/kernels/cpu/isa/CodeSums.h"
 #include "runtime/kernels/cpu/isa/Functions.h"
+#include "runtime/kernels/cpu/isa/RowCounts.h"
 
 #include <algorithm>
 #include <limits>
@@ -257,22 +258,6 @@ static void tile(const TileArgs &t) {
       storeColumns(t.c + r * t.cStride + kColumns * v, total[r][v]);
 }
 
-/// Calls f with 1, 2 .. or Max as a constant, whichever `rows` is.
-template <int Max, typename F>
-static MOE_INLINE void withRows(int64_t rows, F f) {
-  if constexpr (Max > 1)
-    if (rows < Max)
-      return withRows<Max - 1>(rows, f);
-  f(std::integral_constant<int, Max>());
-}
-
-/// Rows of the next tile: as even as it goes, so that no thin tile remains.
-static int64_t nextRows(int64_t remaining, int64_t most) {
-  if (remaining <= most)
-    return remaining;
-  return remaining < 2 * most ? (remaining + 1) / 2 : most;
-}
-
 /// All rows and the P panels from `first` on.
 template <int Bits, bool HasZeros, int P>
 static void allRows(const Int8GemmArgs &g, int64_t first) {
@@ -286,7 +271,7 @@ static void allRows(const Int8GemmArgs &g, int64_t first) {
   t.aheadLines = (lines + steps - 1) / steps;
   for (int64_t row = 0; row < g.rows;) {
     int64_t rows = nextRows(g.rows - row, kMost);
-    withRows<kMost>(rows, [&]<int R>(std::integral_constant<int, R>) {
+    withRows<1, kMost>(rows, [&]<int R>(std::integral_constant<int, R>) {
       if constexpr (P <= panelsOf<R>())
         tile<Bits, HasZeros, R, P>(t);
     });
@@ -301,12 +286,12 @@ template <int Bits, bool HasZeros> static void gemmOf(const Int8GemmArgs &g) {
   // The largest tile of rows decides how many panels registers allow.
   constexpr int kMost = tileRows<Bits>();
   int64_t most = 0;
-  withRows<kMost>(
+  withRows<1, kMost>(
       std::min<int64_t>(g.rows, kMost),
       [&]<int R>(std::integral_constant<int, R>) { most = panelsOf<R>(); });
   for (int64_t p = 0; p < g.panels;) {
     int64_t panels = std::min(most, g.panels - p);
-    withRows<4>(panels, [&]<int P>(std::integral_constant<int, P>) {
+    withRows<1, 4>(panels, [&]<int P>(std::integral_constant<int, P>) {
       allRows<Bits, HasZeros, P>(g, p);
     });
     p += panels;

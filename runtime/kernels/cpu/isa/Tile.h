@@ -25,6 +25,7 @@
 #define MOE_RUNTIME_KERNELS_CPU_ISA_TILE_H
 
 #include "runtime/kernels/cpu/isa/Columns.h"
+#include "runtime/kernels/cpu/isa/RowCounts.h"
 
 #include <algorithm>
 #include <type_traits>
@@ -121,15 +122,6 @@ static void tile(const TileArgs<T> &t) {
       storeColumns(t.c + r * t.cStride + kColumns * v, acc[r][v]);
 }
 
-/// Calls f with Min, Min + 1 .. or Max as a constant, whichever `rows` is.
-template <int Min, int Max, typename F>
-static MOE_INLINE void withRows(int64_t rows, F f) {
-  if (rows == Min)
-    return f(std::integral_constant<int, Min>());
-  if constexpr (Min < Max)
-    withRows<Min + 1, Max>(rows, f);
-}
-
 /// Calls f(first panel, constant P) for panels [from, panels), Most at a time
 /// and fewer at the end.
 template <int Most, typename F>
@@ -138,13 +130,6 @@ static MOE_INLINE void withPanels(int64_t panels, F f, int64_t from = 0) {
     f(from, std::integral_constant<int, Most>());
   if constexpr (Most > 1)
     withPanels<(Most > 4 ? Most / 2 : Most - 1)>(panels, f, from);
-}
-
-/// Rows of the next tile: as even as it goes, so that no thin tile remains.
-static inline int64_t nextRows(int64_t remaining) {
-  if (remaining <= kTileRows)
-    return remaining;
-  return remaining < 2 * kTileRows ? (remaining + 1) / 2 : kTileRows;
 }
 
 /// The rows and results of a product.
@@ -183,7 +168,7 @@ static void manyRows(const Panels &panels, const TileRows &g, int64_t first) {
     t.accumulate = g.accumulate || from > 0;
     panels.template read<P>(first, from, depth, room, t);
     for (int64_t row = 0; row < g.rows;) {
-      int64_t rows = nextRows(g.rows - row);
+      int64_t rows = nextRows(g.rows - row, kTileRows);
       int64_t left = g.rows - row - rows;
       // The last P tiles each bring the next rows of a panel.
       int p = left == 0 ? P - 1 : left <= kTileRows ? P - 2 : -1;
