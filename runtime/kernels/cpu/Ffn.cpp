@@ -270,9 +270,10 @@ static float *project(const Isa &isa, const HiddenTile &tile,
                       int64_t columns, float *panels, float *out,
                       int64_t outStride) {
   int64_t panel = first / kPanel;
-  multiplyPanels(
-      isa, w, panel, ceilDiv(first + columns, kPanel) - panel,
-      {tile.x, tile.xStride, tile.rows, out, outStride, tile.rounded}, panels);
+  multiplyPanels(isa, w, panel, ceilDiv(first + columns, kPanel) - panel,
+                 {tile.x, tile.xStride, tile.rowOf, tile.rows, out, outStride,
+                  tile.rounded},
+                 panels);
   float *result = out + first % kPanel;
   if (bias.data) {
     float scratch[2 * kStreamColumns];
@@ -338,6 +339,7 @@ void computeOutput(const Isa &isa, const FfnSizes &sizes,
   bool isDirect = tile.dtype == DType::F32 && columns % kPanel == 0;
   ProductRows rows{tile.hidden,
                    sizes.hiddenStride(),
+                   nullptr,
                    tile.rows,
                    isDirect ? reinterpret_cast<float *>(target) : scratch.gate,
                    isDirect ? sizes.outputs

@@ -137,6 +137,8 @@ struct HiddenTile {
   float *hidden; ///< first row, column 0; rows hiddenStride() apart
   /// The rows of x rounded, or null.
   const QuantBlock *rounded = nullptr;
+  /// Which rows of x, and of `rounded`; null: the first ones.
+  const int32_t *rowOf = nullptr;
   /// Where hidden values are rounded to instead, or null: first row, block 0;
   /// rows hiddenBlocks() apart. The tile begins with a block.
   QuantBlock *roundedHidden = nullptr;

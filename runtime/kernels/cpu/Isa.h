@@ -40,6 +40,8 @@ namespace moe::cpu {
 struct GemmArgs {
   const float *a = nullptr; ///< [rows][depth], rows `aStride` apart
   int64_t aStride = 0;
+  /// Row r is the rowOf[r]-th of a; null: the r-th.
+  const int32_t *rowOf = nullptr;
   const void *b = nullptr; ///< panel p at b + p * panelStride, of bType
   int64_t bStride = 16;    ///< between the rows d of a panel
   int64_t panelStride = 0;
@@ -70,7 +72,8 @@ struct QuantPanels {
 struct QuantGemmArgs {
   const float *a = nullptr; ///< [rows][depth], rows `aStride` apart
   int64_t aStride = 0;
-  QuantPanels b; ///< its first panel is that of column 0 of c
+  const int32_t *rowOf = nullptr; ///< as in GemmArgs
+  QuantPanels b;                  ///< its first panel is that of column 0 of c
   float *c = nullptr;
   int64_t cStride = 0;
   int64_t rows = 0;
@@ -99,8 +102,9 @@ struct QuantBlock {
 /// codes is exact; each block is added with one fused multiply-add:
 /// fma(f32(sum), scaleB * scaleA, c). The portable table rounds the product.
 struct Int8GemmArgs {
-  const QuantBlock *a = nullptr; ///< [rows][QuantBlock::count(depth)]
-  QuantPanels b;                 ///< blocks are multiples of 32
+  const QuantBlock *a = nullptr;  ///< [rows][QuantBlock::count(depth)]
+  const int32_t *rowOf = nullptr; ///< as in GemmArgs
+  QuantPanels b;                  ///< blocks are multiples of 32
   float *c = nullptr;
   int64_t cStride = 0;
   int64_t rows = 0;

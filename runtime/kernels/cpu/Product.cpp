@@ -91,10 +91,10 @@ static void multiplyCodes(const Isa &isa, const RhsMatrix &rhs, int64_t first,
   panels.scaleType = format.scales;
   panels.hasZeroPoints = format.hasZeroPoints;
   if (rows.rounded && rhs.storage.takesRounded())
-    return isa.gemmInt8({rows.rounded, panels, rows.c, rows.cStride, rows.rows,
-                         count, rhs.depth});
-  isa.gemmQuant({rows.a, rows.aStride, panels, rows.c, rows.cStride, rows.rows,
-                 count, rhs.depth});
+    return isa.gemmInt8({rows.rounded, rows.rowOf, panels, rows.c, rows.cStride,
+                         rows.rows, count, rhs.depth});
+  isa.gemmQuant({rows.a, rows.aStride, rows.rowOf, panels, rows.c, rows.cStride,
+                 rows.rows, count, rhs.depth});
 }
 
 void multiplyPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
@@ -104,6 +104,7 @@ void multiplyPanels(const Isa &isa, const RhsMatrix &rhs, int64_t first,
   GemmArgs args;
   args.a = rows.a;
   args.aStride = rows.aStride;
+  args.rowOf = rows.rowOf;
   args.bStride = kPanel;
   args.panelStride = rhs.depth * kPanel;
   args.c = rows.c;

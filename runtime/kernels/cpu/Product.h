@@ -88,6 +88,8 @@ struct RhsMatrix {
 struct ProductRows {
   const float *a = nullptr;
   int64_t aStride = 0;
+  /// Which rows of `a`, and of `rounded`, they are; null: the first ones.
+  const int32_t *rowOf = nullptr;
   int64_t rows = 0;
   float *c = nullptr; ///< the first column of the panels
   int64_t cStride = 0;

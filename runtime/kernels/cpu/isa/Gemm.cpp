@@ -26,16 +26,21 @@ template <typename T, int R> static void fewRows(const GemmArgs &g) {
   withPanels<panelsOf<R>()>(
       g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
         const T *b = static_cast<const T *>(g.b) + first * g.panelStride;
-        TileArgs<T> t{g.a,       g.aStride,     b,
-                      g.bStride, g.panelStride, g.c + 16 * first,
-                      g.cStride, g.depth,       g.accumulate,
+        TileArgs<T> t{{g.a, g.aStride, g.rowOf},
+                      b,
+                      g.bStride,
+                      g.panelStride,
+                      g.c + 16 * first,
+                      g.cStride,
+                      g.depth,
+                      g.accumulate,
                       b};
         if (g.depth > 2 * kAheadRows) {
           t.depth = g.depth - kAheadRows;
           t.ahead = b + kAheadRows * g.bStride;
           tile<T, R, P, P>(t);
           // The last rows bring the first ones of the next panels, if any.
-          t.a += t.depth;
+          t.rows.a += t.depth;
           t.b += t.depth * g.bStride;
           t.depth = kAheadRows;
           t.accumulate = true;
@@ -109,7 +114,8 @@ template <typename T> static void gemmOf(const GemmArgs &g) {
     return withRows<1, kTileRows>(
         g.rows,
         [&]<int R>(std::integral_constant<int, R>) { fewRows<T, R>(g); });
-  TileRows rows{g.a, g.aStride, g.c, g.cStride, g.rows, g.depth, g.accumulate};
+  TileRows rows{
+      {g.a, g.aStride, g.rowOf}, g.c, g.cStride, g.rows, g.depth, g.accumulate};
   withPanels<kTilePanels>(
       g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
         manyRows<P>(Panels<T>{g}, rows, first);

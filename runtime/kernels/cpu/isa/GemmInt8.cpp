@@ -118,6 +118,7 @@ template <int R> static constexpr int panelsOf() {
 namespace {
 struct TileArgs {
   const QuantBlock *a;
+  const int32_t *rowOf;
   int64_t blocks; ///< of a row
   QuantPanels b;
   float *c;
@@ -196,7 +197,7 @@ static void tile(const TileArgs &t) {
   const QuantBlock *row[R];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    row[r] = t.a + r * t.blocks;
+    row[r] = t.a + (t.rowOf ? t.rowOf[r] : r) * t.blocks;
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v)
       total[r][v] = Columns{};
@@ -261,7 +262,8 @@ static void tile(const TileArgs &t) {
 /// All rows and the P panels from `first` on.
 template <int Bits, bool HasZeros, int P>
 static void allRows(const Int8GemmArgs &g, int64_t first) {
-  TileArgs t{g.a, QuantBlock::count(g.depth), g.b, g.c + 16 * first, g.cStride};
+  TileArgs t{g.a, g.rowOf,          QuantBlock::count(g.depth),
+             g.b, g.c + 16 * first, g.cStride};
   t.b.data += first * g.b.panelStride;
   constexpr int kMost = tileRows<Bits>();
   // All blocks of all tiles bring their share of the panels behind these.
@@ -275,7 +277,10 @@ static void allRows(const Int8GemmArgs &g, int64_t first) {
       if constexpr (P <= panelsOf<R>())
         tile<Bits, HasZeros, R, P>(t);
     });
-    t.a += rows * t.blocks;
+    if (t.rowOf)
+      t.rowOf += rows;
+    else
+      t.a += rows * t.blocks;
     t.c += rows * t.cStride;
     t.ahead += t.blocks * t.aheadLines * kLine;
     row += rows;

@@ -149,10 +149,11 @@ static void quantTile(const QuantGemmArgs &g, int64_t first) {
   const QuantPanels &q = g.b;
   const std::byte *panels = q.data + first * q.panelStride;
   constexpr int kRows = Codes<Bits>::kRows;
+  const LeftRows rows{g.a, g.aStride, g.rowOf};
   QuantTile<Bits, HasZeros, R, P> t;
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    t.row[r] = g.a + r * g.aStride;
+    t.row[r] = rows[r];
 #pragma GCC unroll 16
     for (int v = 0; v < P * kParts; ++v)
       t.acc[r][v] = Columns{};
@@ -284,7 +285,10 @@ template <int Bits> static void fewTiles(const QuantGemmArgs &g) {
           t.rows, [&]<int R>(std::integral_constant<int, R>) {
             quantTile<Bits, false, R, P>(t, first);
           });
-      t.a += t.rows * t.aStride;
+      if (t.rowOf)
+        t.rowOf += t.rows;
+      else
+        t.a += t.rows * t.aStride;
       t.c += t.rows * t.cStride;
       left -= t.rows;
     }
@@ -298,7 +302,8 @@ template <int Bits> static void gemmOf(const QuantGemmArgs &g) {
   if constexpr (kFewRows > kQuantRows)
     if (g.rows <= kFewRows && !g.b.hasZeroPoints)
       return fewTiles<Bits>(g);
-  TileRows rows{g.a, g.aStride, g.c, g.cStride, g.rows, g.depth, false};
+  TileRows rows{
+      {g.a, g.aStride, g.rowOf}, g.c, g.cStride, g.rows, g.depth, false};
   withPanels<kTilePanels>(
       g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
         manyRows<P>(WidenedPanels<Bits>{g}, rows, first);

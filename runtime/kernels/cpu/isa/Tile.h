@@ -55,10 +55,26 @@ template <int R> constexpr int panelsOf() {
 #endif
 }
 
+/// Rows of the left matrix, in order or chosen.
+struct LeftRows {
+  const float *a;
+  int64_t stride;
+  const int32_t *rowOf; ///< row r is the rowOf[r]-th; null: the r-th
+
+  MOE_INLINE const float *operator[](int64_t r) const {
+    return a + (rowOf ? rowOf[r] : r) * stride;
+  }
+  void skip(int64_t rows) {
+    if (rowOf)
+      rowOf += rows;
+    else
+      a += rows * stride;
+  }
+};
+
 /// c[r][16 p + j] = (c[r][16 p + j] +) sum over d of a[r][d] * b[p][d][j].
 template <typename T> struct TileArgs {
-  const float *a;
-  int64_t aStride;
+  LeftRows rows;
   const T *b;
   int64_t bStride, panelStride;
   float *c;
@@ -84,7 +100,7 @@ static void tile(const TileArgs<T> &t) {
   const float *row[R];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
-    row[r] = t.a + r * t.aStride;
+    row[r] = t.rows[r];
   const T *panel[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
@@ -134,8 +150,7 @@ static MOE_INLINE void withPanels(int64_t panels, F f, int64_t from = 0) {
 
 /// The rows and results of a product.
 struct TileRows {
-  const float *a;
-  int64_t aStride;
+  LeftRows left;
   float *c;
   int64_t cStride;
   int64_t rows, depth;
@@ -160,8 +175,8 @@ static void manyRows(const Panels &panels, const TileRows &g, int64_t first) {
   do {
     int64_t depth = std::min(g.depth - from, kDepthBlock);
     TileArgs<Element> t{};
-    t.a = g.a + from;
-    t.aStride = g.aStride;
+    t.rows = g.left;
+    t.rows.a += from;
     t.c = g.c + 16 * first;
     t.cStride = g.cStride;
     t.depth = depth;
@@ -182,7 +197,7 @@ static void manyRows(const Panels &panels, const TileRows &g, int64_t first) {
             else
               tile<Element, R, P>(t);
           });
-      t.a += rows * g.aStride;
+      t.rows.skip(rows);
       t.c += rows * g.cStride;
       row += rows;
     }
