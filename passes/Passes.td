@@ -139,6 +139,10 @@ def LowerWeightsPass : Moe_ModulePass<"moe-lower-weights"> {
     small weights, and those that are kept by name. All other weights
     (embeddings, norms, biases) are none of products and stay.
 
+    f16 has no numbers beyond 65504. With `folder`, where the model's files are,
+    f16 reads each weight once, and one with larger numbers stays, with a
+    warning.
+
     `activations` int8 sets the attribute `arithmetic` where all weights of an
     operation have codes in blocks of 32 n, but not where a router reads the
     result; float removes it, with a remark where the file has it.
@@ -150,8 +154,10 @@ def LowerWeightsPass : Moe_ModulePass<"moe-lower-weights"> {
            "numbers along K that share a scale; 0: all of a column">,
     Option<"zeroPoints", "zero-points", "bool", "false",
            "codes with zero points">,
-    ListOption<"keep", "keep", "std::string",
+    ListOption<"keep", "keep-f32", "std::string",
                "patterns of weights or nodes that stay as they are">,
+    Option<"folder", "folder", "std::string", "\"\"",
+           "where the model's files are; nothing: they are not read">,
     Option<"activations", "activations", "std::string", "\"\"",
            "float or int8; file or nothing: as it is">,
   ];

@@ -1,5 +1,4 @@
-//===- Pipelines.cpp - The passes of a compilation in order
-//-----------------===//
+//===- Pipelines.cpp - The passes of a compilation in order ---------------===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -71,6 +70,7 @@ void buildWeightsPipeline(OpPassManager &pm, const WeightsOptions &options) {
   lower.block = options.block;
   lower.zeroPoints = options.hasZeroPoints;
   lower.keep.assign(options.keep.begin(), options.keep.end());
+  lower.folder = options.folder;
   lower.activations = options.activations;
   pm.addPass(createLowerWeightsPass(lower));
 }

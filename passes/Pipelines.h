@@ -43,6 +43,9 @@ struct WeightsOptions {
   bool hasZeroPoints = false;
   /// Patterns of weights or nodes that stay as they are.
   std::vector<std::string> keep;
+  /// Where the files of the model are: f16 looks for numbers that it does not
+  /// have. Empty: they are not read.
+  std::string folder;
   /// float or int8; empty: as in the file.
   std::string activations;
 };

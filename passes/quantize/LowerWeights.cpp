@@ -12,7 +12,8 @@
 //   matmul x, w  ->  matmul x, quantize [4, 32, 0] (w)
 //   matmul x, w  ->  matmul x, cast f32 (cast f16 (w))
 //
-// A weight with several readers gets one expression for each way it is read;
+// Of f16, a weight with numbers that would become infinite stays. A weight with
+// several readers gets one expression for each way it is read;
 // who looks rows up in it, as embeddings do, keeps the numbers of the file.
 //
 // Before: a recognized model on one device. After: the same operations; weights
@@ -22,6 +23,7 @@
 
 #include "passes/Passes.h"
 #include "passes/lower/LayerInfo.h"
+#include "passes/quantize/WeightRange.h"
 #include "passes/quantize/WeightReaders.h"
 
 #include "dialect/moe/MoeTypes.h"
@@ -33,8 +35,12 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cmath>
 
 namespace moe::pass {
 #define GEN_PASS_DEF_LOWERWEIGHTSPASS
@@ -67,12 +73,15 @@ private:
   void lower(Operation *op, ReadWeight &weight);
   std::optional<std::string> reasonToStay(Operation *op,
                                           const ReadWeight &weight);
+  std::optional<std::string> reasonOfRange(Operation *op, ParamOp param);
   ParamAttr rounded(ParamAttr weight) const;
   void chooseArithmetic(Operation *op);
 
   std::vector<Keep> keeps;
   /// What was made of weights, read as [K, N] and as [N, K].
   llvm::MapVector<Operation *, std::array<ParamOp, 2>> made;
+  /// Of weights that were read.
+  DenseMap<ParamAttr, float> largestOf;
 };
 } // namespace
 
@@ -98,7 +107,8 @@ LogicalResult LowerWeights::readOptions() {
   for (const std::string &text : keep) {
     auto pattern = llvm::GlobPattern::create(text);
     if (!pattern)
-      return error("keep: '" + text + "': " + toString(pattern.takeError()));
+      return error("--keep-f32: '" + text +
+                   "': " + toString(pattern.takeError()));
     keeps.push_back({text, std::move(*pattern)});
   }
   return success();
@@ -141,13 +151,45 @@ LowerWeights::reasonToStay(Operation *op, const ReadWeight &weight) {
                      !weight.value.getType().getElementType().isF32();
   if (hasTwoBytes && !StringRef(dtype).starts_with("int"))
     return "it has two bytes an element";
-  return std::nullopt;
+  return reasonOfRange(op, weight.param());
+}
+
+/// Why a weight keeps its numbers if f16 lacks some of them. Codes scale to
+/// what a block has, and bf16 reaches as far as f32.
+std::optional<std::string> LowerWeights::reasonOfRange(Operation *op,
+                                                       ParamOp param) {
+  if (dtype != "f16" || folder.empty())
+    return std::nullopt;
+  auto [largest, isNew] = largestOf.try_emplace(param.getValue());
+  if (isNew) {
+    StatusOr<float> read = largestMagnitude(param.getValue(), folder);
+    if (!read.isOk()) {
+      op->emitError() << "weight '" << param.getName().value_or("")
+                      << "': " << read.status().message();
+      signalPassFailure();
+      return "it cannot be read";
+    }
+    largest->second = *read;
+  }
+  if (!std::isinf(halfToFloat(floatToHalf(largest->second))))
+    return std::nullopt;
+  std::string reason;
+  llvm::raw_string_ostream(reason)
+      << "its largest number is "
+      << llvm::format("%.6g", static_cast<double>(largest->second))
+      << ", beyond the 65504 of f16";
+  if (isNew)
+    op->emitWarning() << "weight '" << param.getName().value_or("")
+                      << "' stays f32: " << reason;
+  return reason;
 }
 
 static std::string sizeText(ParamAttr weight) {
   std::string text;
-  for (int64_t size : weight.getType().getShape())
-    text += (text.empty() ? "" : "x") + std::to_string(size);
+  for (int64_t size : weight.getType().getShape()) {
+    text += text.empty() ? "" : "x";
+    text += std::to_string(size);
+  }
   return text;
 }
 
@@ -230,7 +272,7 @@ void LowerWeights::runOnOperation() {
       param->erase();
   for (const Keep &each : keeps)
     if (!each.isUsed)
-      getOperation().emitWarning()
-          << "keep: '" << each.text << "' matches no weight that was to be "
-          << "lowered";
+      getOperation().emitWarning() << "--keep-f32: '" << each.text
+                                   << "' matches no weight that was to be "
+                                   << "lowered";
 }

@@ -116,6 +116,9 @@ Status Compilation::lowerWeights() {
   weights.hasZeroPoints = options.quantZeroPoints;
   weights.keep = options.keepF32;
   weights.activations = options.activations;
+  // Made-up weights have no files.
+  if (options.weights != Weights::Synthetic)
+    weights.folder = modelFolder();
   MOE_RETURN_IF_ERROR(runPasses(
       "the lowering of weights",
       [&](OpPassManager &pm) { pass::buildWeightsPipeline(pm, weights); },

@@ -3,8 +3,10 @@
 // RUN:   | FileCheck %s --check-prefix=COLUMN
 // RUN: moe-opt %s --moe-lower-weights=dtype=bf16 | FileCheck %s --check-prefix=BF16
 // RUN: moe-opt %s --moe-lower-weights | FileCheck %s --check-prefix=SAME
-// RUN: moe-opt %s --moe-lower-weights="dtype=int4 keep=he*,nothing" 2>&1 \
+// RUN: moe-opt %s --moe-lower-weights="dtype=int4 keep-f32=he*,nothing" 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=KEEP
+// RUN: not moe-opt %s --moe-lower-weights="dtype=f16 folder=%t.none" 2>&1 \
+// RUN:   | FileCheck %s --check-prefix=NOFILE
 // RUN: moe-opt %s --moe-lower-weights="dtype=int4 activations=int8" \
 // RUN:   | FileCheck %s --check-prefix=INT8
 // RUN: moe-opt %s --moe-lower-weights="dtype=int4" --remark-format=emitRemark \
@@ -16,7 +18,8 @@
 // SAME-NOT: <quantize
 // SAME-NOT: <cast
 
-// KEEP: warning: keep: 'nothing' matches no weight
+// KEEP: warning: --keep-f32: 'nothing' matches no weight
+// NOFILE: error: weight 'head': {{.*}}none
 // SAYS-DAG: 'q' [64x64] becomes int4 in blocks of 32
 // SAYS-DAG: 'router' [64x48] stays f32: a router reads its product
 // SAYS-DAG: 'few' [64x8] stays f32: it is small
