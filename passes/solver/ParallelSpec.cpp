@@ -7,6 +7,8 @@
 
 #include "passes/solver/ParallelSpec.h"
 
+#include "runtime/support/Lists.h"
+
 #include <charconv>
 #include <utility>
 #include <vector>
@@ -36,17 +38,6 @@ static std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
 
-static std::vector<std::string_view> split(std::string_view text, char at) {
-  std::vector<std::string_view> parts;
-  for (size_t begin = 0;;) {
-    size_t end = text.find(at, begin);
-    parts.push_back(text.substr(begin, end - begin));
-    if (end == text.npos)
-      return parts;
-    begin = end + 1;
-  }
-}
-
 /// `name` is what a message calls the number.
 static StatusOr<int64_t> parseNumber(std::string_view name,
                                      std::string_view text, int64_t least,
@@ -74,7 +65,8 @@ std::string solver::toString(const MeshDegrees &mesh) {
 
 StatusOr<MeshDegrees> solver::parseMesh(std::string_view text) {
   MeshDegrees mesh;
-  for (std::string_view part : split(text, ',')) {
+  MOE_ASSIGN_OR_RETURN(auto parts, splitList(text));
+  for (std::string_view part : parts) {
     std::string_view name = part.substr(0, part.find('='));
     int64_t *degree = name == "dp"   ? &mesh.dp
                       : name == "ep" ? &mesh.ep
@@ -236,7 +228,9 @@ static Status setValue(LayerForm &form, std::string_view word) {
 
 static StatusOr<LayerForm> parseForm(std::string_view text) {
   LayerForm form;
-  for (std::string_view word : split(text, '+')) {
+  auto words = splitList(text, '+');
+  MOE_RETURN_IF_ERROR(words.status().at("form " + quoted(text)));
+  for (std::string_view word : *words) {
     if (std::optional<Exchange> exchange = parseExchange(word)) {
       if (form.exchange)
         return usage(quoted(text) + " says twice how rows travel");
@@ -259,7 +253,8 @@ StatusOr<LayerForms> solver::parseLayerForms(std::string_view text) {
   LayerForms forms;
   if (text.empty())
     return forms;
-  for (std::string_view entry : split(text, ',')) {
+  MOE_ASSIGN_OR_RETURN(auto entries, splitList(text));
+  for (std::string_view entry : entries) {
     size_t colon = entry.find(':');
     if (colon == entry.npos)
       return usage(quoted(entry) + " is not LAYER:FORM, as in 3:slice or "

@@ -8,6 +8,7 @@
 #include "tools/common/CommandLine.h"
 
 #include "runtime/io/Utf8.h"
+#include "runtime/support/Lists.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -80,8 +81,22 @@ static std::string describeExtras(const CLI::App &app) {
   return "unexpected argument '" + printableUtf8(app.remaining().front()) + "'";
 }
 
+/// The name in a word such as --tokens=, whose value CLI11 would look for in
+/// the next word; nothing for other words.
+static std::optional<std::string_view> nameWithoutValue(std::string_view word) {
+  bool isNamed = word.size() > 3 && word.starts_with("--");
+  if (!isNamed || word.find('=') != word.size() - 1)
+    return std::nullopt;
+  return word.substr(0, word.size() - 1);
+}
+
 std::optional<int> tools::parseCommandLine(CLI::App &app,
                                            std::vector<std::string> words) {
+  for (const std::string &word : words)
+    if (auto name = nameWithoutValue(word))
+      return reportError(app.get_name(),
+                         Status(StatusCode::Usage,
+                                printableUtf8(*name) + ": its value is empty"));
   // CLI11 takes the words from the back.
   std::reverse(words.begin(), words.end());
   try {
@@ -101,28 +116,53 @@ std::optional<int> tools::parseCommandLine(CLI::App &app,
   return static_cast<int>(StatusCode::Usage);
 }
 
+/// A number of digits and perhaps a sign; nothing for any other text.
+static std::optional<int64_t> parseNumber(std::string_view text) {
+  int64_t value = 0;
+  const char *end = text.data() + text.size();
+  auto [last, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || error != std::errc() || last != end)
+    return std::nullopt;
+  return value;
+}
+
+StatusOr<std::vector<int64_t>> tools::parseNumbers(std::string_view option,
+                                                   std::string_view text,
+                                                   int64_t least,
+                                                   int64_t most) {
+  auto items = splitList(text);
+  MOE_RETURN_IF_ERROR(items.status().at(option));
+  std::vector<int64_t> numbers;
+  for (std::string_view item : *items) {
+    std::optional<int64_t> number = parseNumber(item);
+    if (!number || *number < least || *number > most)
+      return Status(StatusCode::Usage,
+                    std::string(option) + ": found '" + printableUtf8(item) +
+                        "', expected a number from " + std::to_string(least) +
+                        " to " + std::to_string(most));
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
 StatusOr<NamedNumbers> tools::parseNamedNumbers(std::string_view option,
                                                 std::string_view text) {
+  auto items = splitList(text);
+  MOE_RETURN_IF_ERROR(items.status().at(option));
   NamedNumbers numbers;
-  while (!text.empty()) {
-    size_t end = std::min(text.find(','), text.size());
-    std::string_view item = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    size_t equals = item.find('=');
+  for (std::string_view item : *items) {
+    size_t equals = std::min(item.find('='), item.size());
     std::string name(item.substr(0, equals));
-    std::string_view digits =
-        equals == item.npos ? std::string_view() : item.substr(equals + 1);
-    int64_t value = 0;
-    auto [last, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (name.empty() || digits.empty() || error != std::errc() ||
-        last != digits.data() + digits.size() || value < 0)
+    std::optional<int64_t> value =
+        parseNumber(item.substr(std::min(equals + 1, item.size())));
+    if (name.empty() || !value || *value < 0)
       return Status(StatusCode::Usage,
                     std::string(option) + ": found '" + printableUtf8(item) +
                         "', expected NAME=NUMBER, as in batch=8,seq=512");
-    if (!numbers.emplace(name, value).second)
-      return Status(StatusCode::Usage,
-                    std::string(option) + ": '" + name + "' is given twice");
+    if (!numbers.emplace(name, *value).second)
+      return Status(StatusCode::Usage, std::string(option) + ": '" +
+                                           printableUtf8(name) +
+                                           "' is given twice");
   }
   return numbers;
 }

@@ -43,6 +43,12 @@ std::string didYouMean(std::string_view word,
 std::optional<int> parseCommandLine(CLI::App &app,
                                     std::vector<std::string> words);
 
+/// A list of numbers of an option, "1,4,16", each between `least` and `most`.
+/// Errors (Usage) name the option.
+StatusOr<std::vector<int64_t>> parseNumbers(std::string_view option,
+                                            std::string_view text,
+                                            int64_t least, int64_t most);
+
 /// Values of names: "batch=8,seq=512".
 using NamedNumbers = std::map<std::string, int64_t>;
 /// Errors (Usage) name the option.

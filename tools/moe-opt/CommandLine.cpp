@@ -257,6 +257,8 @@ Status CommandLine::parseRanks(Options &options) const {
     options.ranks = degrees->numRanks();
   }
   options.layerForm = layerForm;
+  if (layerForm.getNumOccurrences() != 0 && options.layerForm.empty())
+    return Status(StatusCode::Usage, "--layer-form: the list is empty");
   MOE_RETURN_IF_ERROR(
       solver::parseLayerForms(options.layerForm).status().at("--layer-form"));
   options.profile = profile;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/io/Json.h"
+#include "runtime/support/Lists.h"
 #include "tools/common/CommandLine.h"
 #include "tools/common/Table.h"
 #include "tools/moe-run/BenchReport.h"
@@ -34,8 +35,7 @@ constexpr int64_t kMostTokens = 1 << 20;
 struct LayerFlags {
   std::string layer;
   LayerTypes types;
-  std::vector<int64_t> tokens = {1};
-  std::vector<std::string> routings = {"uniform"};
+  std::string tokens = "1", routings = "uniform";
   bool hasBias = false;
   bool json = false;
   uint64_t workingSet = kCacheFactor * lastLevelCacheBytes();
@@ -67,13 +67,11 @@ void LayerFlags::addTo(CLI::App &app) {
                  "three matrices instead of two")
       ->required();
   addTypesTo(app);
-  app.add_option("--tokens", tokens, "Numbers of tokens to measure")
-      ->delimiter(',')
-      ->check(CLI::Range(int64_t(1), kMostTokens));
+  app.add_option("--tokens", tokens,
+                 "Numbers of tokens to measure, as in 1,16,256");
   app.add_option("--routing", routings,
                  "How tokens choose: uniform, zipf:S, or one (all the same k "
-                 "experts)")
-      ->delimiter(',');
+                 "experts); may be a list, as in uniform,one");
   app.add_flag("--bias", hasBias, "The matrices have biases");
   app.add_option("--threads", bench.threads,
                  "Threads; without it, one for each core")
@@ -199,17 +197,21 @@ void printCells(const std::vector<LayerCell> &cells) {
 
 Status benchLayer(const LayerFlags &flags) {
   MOE_ASSIGN_OR_RETURN(LayerSpec spec, flags.spec());
+  MOE_ASSIGN_OR_RETURN(std::vector<int64_t> counts,
+                       parseNumbers("--tokens", flags.tokens, 1, kMostTokens));
+  auto routings = splitList(flags.routings);
+  MOE_RETURN_IF_ERROR(routings.status().at("--routing"));
   std::vector<RoutingKind> kinds;
-  for (const std::string &text : flags.routings) {
+  for (std::string_view text : *routings) {
     MOE_ASSIGN_OR_RETURN(RoutingKind kind, parseRouting(text));
     kinds.push_back(std::move(kind));
   }
-  int64_t most = *std::max_element(flags.tokens.begin(), flags.tokens.end());
+  int64_t most = *std::max_element(counts.begin(), counts.end());
   MOE_ASSIGN_OR_RETURN(LayerBench bench,
                        LayerBench::create(spec, flags.bench, most));
   std::vector<LayerCell> cells;
   for (const RoutingKind &kind : kinds)
-    for (int64_t tokens : flags.tokens) {
+    for (int64_t tokens : counts) {
       MOE_ASSIGN_OR_RETURN(LayerCell cell, bench.measure(tokens, kind));
       cells.push_back(std::move(cell));
     }

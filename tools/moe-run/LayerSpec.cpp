@@ -10,6 +10,7 @@
 #include "runtime/io/Utf8.h"
 #include "runtime/params/Layouts.h"
 #include "runtime/params/Quantize.h"
+#include "runtime/support/Lists.h"
 #include "tools/common/CommandLine.h"
 
 #include <algorithm>
@@ -104,10 +105,9 @@ static Status setItem(LayerSpec &spec, const std::string &key,
 StatusOr<LayerSpec> tools::parseLayer(std::string_view text) {
   LayerSpec spec;
   std::vector<std::string> seen;
-  while (!text.empty()) {
-    size_t end = std::min(text.find(','), text.size());
-    std::string_view item = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+  auto items = splitList(text);
+  MOE_RETURN_IF_ERROR(items.status().at("--layer"));
+  for (std::string_view item : *items) {
     size_t equals = std::min(item.find('='), item.size());
     std::string key(item.substr(0, equals));
     bool hasValue = equals < item.size();

@@ -38,7 +38,8 @@ examples:
 
 struct RunFlags {
   SessionFlags session;
-  std::string inputs, outputs, expect, shape, trace;
+  std::string inputs, outputs, expect, trace;
+  std::optional<std::string> shape;
   Tolerance tolerance;
   uint64_t seed = 0;
   bool json = false;
@@ -72,7 +73,7 @@ struct RunFlags {
       if (!(value >= 0) || std::isinf(value))
         return Status(StatusCode::Usage,
                       std::string(name) + " must be a number >= 0");
-    if (!inputs.empty() && !shape.empty())
+    if (!inputs.empty() && shape)
       return Status(StatusCode::Usage,
                     "--shape is for made inputs, it cannot go with --inputs");
     return Status::ok();
@@ -136,8 +137,10 @@ StatusOr<std::vector<HostTensor>> inputsOf(const RunFlags &flags,
                                            const Model &model) {
   if (!flags.inputs.empty())
     return readInputs(model, flags.inputs);
-  MOE_ASSIGN_OR_RETURN(NamedNumbers given,
-                       parseNamedNumbers("--shape", flags.shape));
+  NamedNumbers given;
+  if (flags.shape) {
+    MOE_ASSIGN_OR_RETURN(given, parseNamedNumbers("--shape", *flags.shape));
+  }
   MOE_ASSIGN_OR_RETURN(NamedNumbers shape,
                        completeShape(model, "--shape", given));
   return makeInputs(model, shape, flags.seed, /*withStates=*/true);

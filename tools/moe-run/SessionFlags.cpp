@@ -96,7 +96,9 @@ static int threadsOfAll(const ProcessGroup &group) {
 
 StatusOr<Session> SessionFlags::open() const {
   Session session;
-  MOE_ASSIGN_OR_RETURN(session.maxima, parseNamedNumbers("--max", max));
+  if (max) {
+    MOE_ASSIGN_OR_RETURN(session.maxima, parseNamedNumbers("--max", *max));
+  }
   if (std::isnan(timeoutSeconds))
     return Status(StatusCode::Usage, "--timeout is no number");
   ContextOptions options;

@@ -13,6 +13,7 @@
 #include "tools/common/CommandLine.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,7 @@ struct SessionFlags {
   std::string plan;
   int threads = 0;
   std::string device = "cpu";
-  std::string max;
+  std::optional<std::string> max;
   std::string verify = "full";
   std::vector<std::string> weightsFolders;
   double timeoutSeconds = 30;

@@ -85,7 +85,8 @@ TEST(ParallelSpec, RefusesUnknownWords) {
   for (const char *text :
        {"slice", "x:slice", "-1:slice", "0:", "0:slices", "0:slice=0",
         "0:flat+flat", "0:slice+spread", "0:small=replicated", "0:chunks=0",
-        "0:chunks", "0:slice,", "0:slice=2+slice=3"})
+        "0:chunks", "0:slice,", "0:slice=2+slice=3", "0:slice,,1:slice",
+        "0:flat+"})
     EXPECT_EQ(parseLayerForms(text).status().code(), StatusCode::Usage) << text;
 }
 

@@ -31,14 +31,33 @@ TEST(CommandLineTest, NamedNumbers) {
       parseNamedNumbers("--max", "batch=8,seq=512");
   ASSERT_TRUE(numbers.isOk());
   EXPECT_EQ(*numbers, (NamedNumbers{{"batch", 8}, {"seq", 512}}));
-  EXPECT_TRUE(parseNamedNumbers("--max", "")->empty());
+}
+
+TEST(CommandLineTest, Numbers) {
+  EXPECT_EQ(*parseNumbers("--tokens", "1,20,-3", -3, 20),
+            (std::vector<int64_t>{1, 20, -3}));
+}
+
+TEST(CommandLineTest, MalformedNumbers) {
+  EXPECT_EQ(parseNumbers("--tokens", "1,,2", 1, 9).status().message(),
+            "--tokens: item 2 of 3 is empty");
+  EXPECT_EQ(parseNumbers("--tokens", "1,2,", 1, 9).status().message(),
+            "--tokens: item 3 of 3 is empty");
+  EXPECT_EQ(parseNumbers("--tokens", "", 1, 9).status().message(),
+            "--tokens: the list is empty");
+  EXPECT_EQ(parseNumbers("--tokens", "1,2x", 1, 9).status().message(),
+            "--tokens: found '2x', expected a number from 1 to 9");
+  for (const char *text : {"0", "10", ",", " 1", "1 2", "1.5", "+1"})
+    EXPECT_EQ(parseNumbers("--tokens", text, 1, 9).status().code(),
+              StatusCode::Usage)
+        << text;
 }
 
 TEST(CommandLineTest, MalformedNamedNumbers) {
   for (const char *text :
        {"batch", "batch=", "=8", "batch=x", "batch=8x", "batch=-1", "batch= 8",
         "batch=9223372036854775808", "batch=1,,seq=2", "batch=1;seq=2",
-        "batch=1,batch=2", ","}) {
+        "batch=1,batch=2", ",", "", "batch=1,", ",batch=1", "batch=,seq=1"}) {
     Status status = parseNamedNumbers("--max", text).status();
     EXPECT_EQ(status.code(), StatusCode::Usage) << text;
     EXPECT_TRUE(status.message().starts_with("--max")) << text;

@@ -180,8 +180,8 @@ TEST_F(LayerCommandTest, PrintsCellsAsJson) {
   EXPECT_GT(last["percent_of_floor"], 0);
   EXPECT_GT(last["checked_elements"], 0);
   // Copies need a step that adds where the one that is used begins.
-  ASSERT_EQ(last["steps"].size(), 5u);
-  EXPECT_EQ(last["steps"][3]["kernel"], "experts");
+  ASSERT_EQ(last["steps"].size(), 3u);
+  EXPECT_EQ(last["steps"][2]["kernel"], "routed_experts");
 }
 
 TEST_F(LayerCommandTest, PrintsATable) {
@@ -198,6 +198,9 @@ TEST_F(LayerCommandTest, ReportsUsageErrors) {
            {"--layer", "E=4,k=2,H=32,I=16", "--dtype=f64"},
            {"--layer", "E=4,k=2,H=32,I=16", "--tokens=0"},
            {"--layer", "E=4,k=2,H=32,I=16", "--tokens="},
+           {"--layer", "E=4,k=2,H=32,I=16", "--tokens=1,,2"},
+           {"--layer", "E=4,k=2,H=32,I=16", "--routing=one,"},
+           {"--layer", "E=4,k=2,H=32,I=16,"},
            {"--layer", "E=4,k=2,H=32,I=16", "--routing=zipf"},
            {"--layer", "E=4,k=2,H=32,I=16", "--activations=int8"},
            {"--layer", "E=4,k=2,H=32,I=16", "plan.moeplan"},
