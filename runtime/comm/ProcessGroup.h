@@ -20,6 +20,7 @@
 #include "runtime/comm/Communicator.h"
 
 #include <optional>
+#include <span>
 
 namespace moe {
 
@@ -41,6 +42,10 @@ public:
   /// How many threads of theirs find a core here: a launcher may have given
   /// each process cores of its own, or all the same ones.
   virtual int numCores() const = 0;
+  /// The cores that are this process's share of those that all processes of
+  /// this machine may use. Empty where a launcher has bound them to cores, and
+  /// where there is not a core for each.
+  virtual std::span<const int> ownCores() const = 0;
 
   /// Called by all processes, in the same order: a communicator of the first
   /// `numRanks` of them, null on the others.
@@ -80,7 +85,7 @@ struct ProcessLibrary {
 /// Of the function that returns it: extern "C" const ProcessLibrary *().
 inline constexpr char kProcessLibrarySymbol[] = "moeProcessLibrary";
 /// Changes with these interfaces.
-inline constexpr char kProcessLibraryVersion[] = "moe-processes-1";
+inline constexpr char kProcessLibraryVersion[] = "moe-processes-2";
 
 } // namespace moe
 

@@ -15,7 +15,7 @@
 using namespace moe;
 
 Status Context::Impl::createRunners() {
-  const CoreBudget &budget = coreBudget();
+  CoreBudget budget = coreBudget();
   int numRanks = executable->numRanks();
   int total = options.numThreads ? options.numThreads : budget.numThreads();
   std::vector<int> shares;
@@ -23,17 +23,27 @@ Status Context::Impl::createRunners() {
     PartRange part = partOf(total, total, rank, numRanks);
     shares.push_back(std::max<int>(1, static_cast<int>(part.end - part.begin)));
   }
-  // Threads of a second stream come last. Processes are bound by who starts
-  // them, for they do not know of each other's cores.
+  // Threads of a second stream come last.
   int hosted = std::accumulate(shares.begin(), shares.end(), 0);
   int sides = executable->numStreams() > 1 ? numHosted() : 0;
-  if (!executable->isPartial())
+  // Who shares the cores of the budget.
+  int threadsOfAll = std::max(total, numRanks), ranksOfAll = numRanks;
+  if (!executable->isPartial()) {
     lease = CoreLease::take(hosted + sides);
+  } else if (auto own = comms->ownCores(); !own.empty()) {
+    // A process takes its share; without one, neighbours would bind their
+    // threads to the same cores.
+    lease = CoreLease::takeOf(own, hosted + sides);
+    budget.quota *= static_cast<double>(own.size()) /
+                    static_cast<double>(budget.allowed.size());
+    budget.allowed.assign(own.begin(), own.end());
+    threadsOfAll = hosted;
+    ranksOfAll = numHosted();
+  }
   RankCores cores;
   cores.waitsAwake = budget.hasRoomFor(hosted);
-  cores.stream = {
-      /*forThread=*/budget.hasRoomFor(std::max(total, numRanks) + numRanks),
-      /*forOwner=*/budget.hasRoomFor(2 * numRanks)};
+  cores.stream = {/*forThread=*/budget.hasRoomFor(threadsOfAll + ranksOfAll),
+                  /*forOwner=*/budget.hasRoomFor(2 * ranksOfAll)};
   std::vector<int> firstCores;
   int next = 0;
   for (int place = 0; place < numHosted(); ++place) {

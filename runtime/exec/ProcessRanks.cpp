@@ -40,6 +40,9 @@ public:
     return processes->gather(mine, all).at(
         "rank " + std::to_string(processes->rank()) + ", between runs");
   }
+  std::span<const int> ownCores() const override {
+    return processes->ownCores();
+  }
 
 protected:
   StatusOr<std::vector<std::unique_ptr<Communicator>>> connectWorld() override {

@@ -22,6 +22,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace moe {
@@ -74,6 +75,10 @@ public:
   /// all[r * mine.size()].
   virtual Status gather(std::span<const std::byte> mine,
                         std::span<std::byte> all);
+
+  /// Of ranks that are processes, the cores that are for this one; empty if
+  /// none are.
+  virtual std::span<const int> ownCores() const { return {}; }
 
 protected:
   /// One for each hosted rank, of all ranks.

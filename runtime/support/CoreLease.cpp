@@ -37,13 +37,15 @@ static bool hasNumber(int core) { return core >= 0 && core < CPU_SETSIZE; }
 
 static int currentCore() { return sched_getcpu(); }
 
-void moe::bindThisThread(int core) {
-  if (!hasNumber(core))
-    return;
+/// Nothing for no cores.
+static void bindTo(std::span<const int> cores) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  sched_setaffinity(0, sizeof set, &set);
+  for (int core : cores)
+    if (hasNumber(core))
+      CPU_SET(core, &set);
+  if (CPU_COUNT(&set) > 0)
+    sched_setaffinity(0, sizeof set, &set);
 }
 
 /// Moves the calling thread to a core of its mask.
@@ -52,24 +54,34 @@ static void moveThisThread(int core) {
   if (!hasNumber(core) || sched_getaffinity(0, sizeof old, &old) != 0 ||
       !CPU_ISSET(core, &old))
     return;
-  bindThisThread(core);
+  bindTo({&core, 1});
   sched_setaffinity(0, sizeof old, &old);
 }
 #else
 static int currentCore() { return -1; }
-void moe::bindThisThread(int) {}
+static void bindTo(std::span<const int>) {}
 static void moveThisThread(int) {}
 #endif
 
+void moe::bindThisThread(int core) { bindTo({&core, 1}); }
+
+void moe::bindThisThread(std::span<const int> cores) {
+  if (!isTurnedOff())
+    bindTo(cores);
+}
+
 CoreLease CoreLease::take(int count) {
+  return takeOf(coreBudget().allowed, count);
+}
+
+CoreLease CoreLease::takeOf(std::span<const int> cores, int count) {
   CoreLease lease;
-  const CoreBudget &budget = coreBudget();
-  if (count < 2 || !budget.hasRoomFor(count) || isTurnedOff())
+  if (count < 2 || !coreBudget().hasRoomFor(count) || isTurnedOff())
     return lease;
   std::lock_guard lock(leaseMutex);
   std::vector<int> &taken = takenCores();
   std::vector<int> free;
-  for (int core : budget.allowed)
+  for (int core : cores)
     if (std::find(taken.begin(), taken.end(), core) == taken.end())
       free.push_back(core);
   if (static_cast<size_t>(count) > free.size())

@@ -31,6 +31,8 @@ public:
   /// `count` cores, beginning with the one that the caller runs on. None if
   /// there are not as many free ones, or for less than two threads.
   static CoreLease take(int count);
+  /// The same of `cores` alone, which no other process uses.
+  static CoreLease takeOf(std::span<const int> cores, int count);
   CoreLease(CoreLease &&other) noexcept : cores(std::move(other.cores)) {
     other.cores.clear();
   }
@@ -57,6 +59,9 @@ private:
 /// Binds the calling thread to a core. Where that fails, the system goes on to
 /// place it.
 void bindThisThread(int core);
+/// Binds the calling thread, and those that it starts from now on, to some
+/// cores, unless MOE_AFFINITY=off.
+void bindThisThread(std::span<const int> cores);
 
 } // namespace moe
 

@@ -16,6 +16,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <unistd.h>
 #endif
 
 using namespace moe;
@@ -33,8 +34,8 @@ bool CoreBudget::hasRoomFor(int count) const {
 // Affinity
 //===----------------------------------------------------------------------===//
 
-/// Of the calling thread; empty if the system does not tell.
-static std::vector<int> affinityMask() {
+/// Of a process, 0: the calling thread; empty if the system does not tell.
+static std::vector<int> affinityMask([[maybe_unused]] int process = 0) {
   std::vector<int> cores;
 #if defined(__linux__)
   // The kernel refuses masks that are shorter than its own.
@@ -43,7 +44,7 @@ static std::vector<int> affinityMask() {
     if (!set)
       break;
     size_t bytes = CPU_ALLOC_SIZE(size);
-    if (sched_getaffinity(0, bytes, set) == 0)
+    if (sched_getaffinity(process, bytes, set) == 0)
       for (int core = 0; core < size; ++core)
         if (CPU_ISSET_S(core, bytes, set))
           cores.push_back(core);
@@ -51,6 +52,24 @@ static std::vector<int> affinityMask() {
   }
 #endif
   return cores;
+}
+
+bool moe::isBoundByParent() {
+#if defined(__linux__)
+  return coreBudget().allowed != affinityMask(getppid());
+#else
+  return false;
+#endif
+}
+
+std::vector<int> moe::coresOfProcess(const std::vector<int> &cores, int place,
+                                     int numProcesses) {
+  size_t count = cores.size(), parts = numProcesses;
+  if (count < parts)
+    return {};
+  return {cores.begin() + static_cast<std::ptrdiff_t>(place * count / parts),
+          cores.begin() +
+              static_cast<std::ptrdiff_t>((place + 1) * count / parts)};
 }
 
 //===----------------------------------------------------------------------===//

@@ -41,6 +41,15 @@ struct CoreBudget {
 /// Of this process, as it was at the first call.
 const CoreBudget &coreBudget();
 
+/// The cores of the place-th of `numProcesses` that all may use `cores`:
+/// neighbours in their order, as equal a part for each as can be. Empty if
+/// there is not a core for each.
+std::vector<int> coresOfProcess(const std::vector<int> &cores, int place,
+                                int numProcesses);
+/// Whether somebody has bound this process to fewer cores than the one that
+/// started it may use, as launchers do.
+bool isBoundByParent();
+
 /// The quota in a file cpu.max of control groups v2, such as "150000 100000" or
 /// "max 100000". Nothing without a limit, or for any other text.
 std::optional<double> parseCpuMax(std::string_view text);

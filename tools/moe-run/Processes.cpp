@@ -8,6 +8,7 @@
 #include "tools/moe-run/Processes.h"
 
 #include "runtime/comm/LaunchedRanks.h"
+#include "runtime/support/CoreLease.h"
 #include "tools/common/CommandLine.h"
 
 #include <atomic>
@@ -145,6 +146,8 @@ tools::joinProcesses(const std::string &mode, milliseconds timeout) {
     MOE_ASSIGN_OR_RETURN(group, opener({.timeout = timeout}));
   }
   hasStarted = true;
+  // What this thread starts inherits the share of the cores.
+  bindThisThread(group->ownCores());
   if (group->rank() != 0 && !std::freopen("/dev/null", "w", stdout))
     return Status(StatusCode::IoError, "/dev/null cannot be opened");
   return group;

@@ -31,6 +31,7 @@ public:
   int size() const override { return world->size(); }
   int numNeighbours() const override { return world->numNeighbours(); }
   int numCores() const override { return world->numCores(); }
+  std::span<const int> ownCores() const override { return world->ownCores(); }
 
   StatusOr<std::unique_ptr<Communicator>>
   createCommunicator(int numRanks, std::chrono::milliseconds timeout) override {

@@ -93,30 +93,50 @@ Status MpiWorld::meetAll() {
   return Status::ok();
 }
 
-/// The cores of all processes of this machine, each counted once.
+namespace {
+/// What a process tells the others about its cores.
+struct ProcessCores {
+  std::bitset<1024> allowed; // Further ones are not counted.
+  bool isBound = false;
+
+  bool operator==(const ProcessCores &) const = default;
+};
+static_assert(std::is_trivially_copyable_v<ProcessCores>);
+} // namespace
+
+/// The cores of all processes of this machine, each counted once, and which of
+/// them are for this process.
 Status MpiWorld::countCores() {
-  using Cores = std::bitset<1024>; // Further ones are not counted.
-  static_assert(std::is_trivially_copyable_v<Cores>);
-  Cores own, all;
+  ProcessCores own, all;
   for (int core : coreBudget().allowed)
-    if (static_cast<size_t>(core) < own.size())
-      own.set(core);
-  std::vector<Cores> ofProcesses(theSize);
-  MOE_RETURN_IF_ERROR(
-      check(MPI_Allgather(&own, sizeof(Cores), MPI_BYTE, ofProcesses.data(),
-                          sizeof(Cores), MPI_BYTE, MPI_COMM_WORLD)));
-  for (int rank = 0; rank < theSize; ++rank)
-    if (processes[rank].machine == self.machine)
-      all |= ofProcesses[rank];
+    if (static_cast<size_t>(core) < own.allowed.size())
+      own.allowed.set(core);
+  own.isBound = isBoundByParent();
+  std::vector<ProcessCores> ofProcesses(theSize);
+  MOE_RETURN_IF_ERROR(check(
+      MPI_Allgather(&own, sizeof(ProcessCores), MPI_BYTE, ofProcesses.data(),
+                    sizeof(ProcessCores), MPI_BYTE, MPI_COMM_WORLD)));
+  int place = 0;
+  bool canShare = !own.isBound;
+  for (int rank = 0; rank < theSize; ++rank) {
+    if (processes[rank].machine != self.machine)
+      continue;
+    all.allowed |= ofProcesses[rank].allowed;
+    canShare &= ofProcesses[rank] == own;
+    place += rank < theRank;
+  }
   // A quota is that of a container, which all of them are in.
   CoreBudget budget = coreBudget();
   budget.allowed.clear();
-  for (size_t core = 0; core < all.size(); ++core)
-    if (all.test(core))
+  for (size_t core = 0; core < all.allowed.size(); ++core)
+    if (all.allowed.test(core))
       budget.allowed.push_back(static_cast<int>(core));
   theNumCores = budget.numThreads();
-  if (budget.hasRoomFor(theNumNeighbours))
+  if (budget.hasRoomFor(theNumNeighbours)) {
     theNumSpins = 4000;
+    if (canShare)
+      theOwnCores = coresOfProcess(budget.allowed, place, theNumNeighbours);
+  }
   return Status::ok();
 }
 

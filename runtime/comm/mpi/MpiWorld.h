@@ -58,6 +58,7 @@ public:
   /// Processes of this machine.
   int numNeighbours() const { return theNumNeighbours; }
   int numCores() const { return theNumCores; }
+  std::span<const int> ownCores() const { return theOwnCores; }
   /// For the messages of collectives.
   MPI_Comm dataComm() const { return data; }
   /// The largest tag of a message.
@@ -128,6 +129,7 @@ private:
   const ProcessOptions options;
   int theRank = 0, theSize = 1, theMaxTag = 32767, theNumSpins = 0;
   int theNumNeighbours = 1, theNumCores = 1;
+  std::vector<int> theOwnCores;
   MPI_Comm data = MPI_COMM_NULL, control = MPI_COMM_NULL;
   ProcessId self;
   std::vector<ProcessId> processes;

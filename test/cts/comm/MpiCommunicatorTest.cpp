@@ -6,14 +6,18 @@
 //===----------------------------------------------------------------------===//
 //
 // Runs under mpirun: all processes run the same tests in the same order. With
-// --elsewhere they know nothing of each other's state, as on several machines.
+// --elsewhere they know nothing of each other's state, as on several machines;
+// --bound and --free say what the launcher was told about cores.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/comm/ProcessGroup.h"
+#include "runtime/support/Cores.h"
 #include "test/cts/comm/CommunicatorSuite.h"
 
+#include <bitset>
 #include <csignal>
+#include <optional>
 #include <thread>
 #include <unistd.h>
 
@@ -41,6 +45,34 @@ INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorSuite,
                          testing::ValuesIn(paramsFor(createMpiCommunicators,
                                                      4)),
                          nameOf);
+
+/// Whether the launcher was told to bind processes to cores, or not to.
+static std::optional<bool> areBound;
+
+TEST(MpiProcesses, ShareTheCoresUnlessTheyAreBound) {
+  if (!areBound || *areBound != isBoundByParent())
+    GTEST_SKIP() << "needs a launcher that was told how to bind processes";
+  std::span<const int> own = processes->ownCores();
+  std::bitset<1024> mine;
+  for (int core : own)
+    mine.set(core);
+  std::vector<std::bitset<1024>> all(processes->size());
+  ASSERT_TRUE(processes
+                  ->gather(std::as_bytes(std::span(&mine, 1)),
+                           std::as_writable_bytes(std::span(all)))
+                  .isOk());
+  if (*areBound || !coreBudget().hasRoomFor(processes->numNeighbours())) {
+    EXPECT_TRUE(own.empty());
+    return;
+  }
+  std::bitset<1024> seen;
+  for (const std::bitset<1024> &cores : all) {
+    EXPECT_TRUE(cores.any());
+    EXPECT_TRUE((seen & cores).none());
+    seen |= cores;
+  }
+  EXPECT_EQ(seen.count(), coreBudget().allowed.size());
+}
 
 class MpiProcessesTest : public testing::Test {
 protected:
@@ -128,6 +160,10 @@ TEST_F(MpiProcessesTest, MovesMoreThanAMessageHolds) {
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
   areElsewhere = argc > 1 && argv[1] == std::string("--elsewhere");
+  if (argc > 1 && argv[1] == std::string("--bound"))
+    areBound = true;
+  if (argc > 1 && argv[1] == std::string("--free"))
+    areBound = false;
   auto opened =
       openMpiProcesses({.timeout = 1s, .ignoreProcessTable = areElsewhere});
   if (!opened.isOk()) {

@@ -116,6 +116,7 @@ public:
   int size() const override { return inner->size(); }
   int numNeighbours() const override { return inner->numNeighbours(); }
   int numCores() const override { return inner->numCores(); }
+  std::span<const int> ownCores() const override { return inner->ownCores(); }
   StatusOr<std::unique_ptr<Communicator>>
   createCommunicator(int numRanks, std::chrono::milliseconds timeout) override {
     MOE_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> world,

@@ -5,11 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/support/Cores.h"
 #include "test/cts/processes/Mpirun.h"
 
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+using namespace moe;
 using namespace moe::test;
 using nlohmann::json;
 
@@ -25,6 +27,14 @@ protected:
                                     MOE_BIN_DIR "/moe-run"};
     all.insert(all.end(), words.begin(), words.end());
     return mpirun(all);
+  }
+  /// What processes wrote behind "cores ": the lists of those that they may
+  /// use.
+  static std::multiset<std::string> coresOf(const Job &job) {
+    std::multiset<std::string> lists;
+    for (const std::string &line : linesWith(job, "cores "))
+      lists.insert(line.substr(line.find("cores ") + 6));
+    return lists;
   }
   /// The counters of ranks, which are the same however ranks are connected.
   static json ranksIn(const std::string &output) {
@@ -99,6 +109,36 @@ TEST_F(ProcessRunTest, BenchTellsOfAllRanks) {
   json result = json::parse(job.outcome.output);
   EXPECT_EQ(result["threads"], 3);
   EXPECT_GE(result["cells"][0]["iterations"], 10);
+}
+
+TEST_F(ProcessRunTest, ProcessesOfAMachineShareItsCores) {
+  if (coreBudget().allowed.size() != 2 || !coreBudget().hasRoomFor(2))
+    GTEST_SKIP() << "needs a machine with two cores";
+  std::string plan = path("p.moeplan");
+  ASSERT_NO_FATAL_FAILURE(compile("prmoe/prmoe-lm", 2, plan));
+  // Looks at the process for two seconds, or until it has ended. Where it is
+  // in the end counts: while MPI starts it visits all cores.
+  std::string script =
+      R"(coresOf() { sed -n 's/^Cpus_allowed_list:[ \t]*//p' /proc/$1/status; }
+         "$0" "$@" > /dev/null & pid=$!
+         for i in $(seq 100); do
+           now=$(coresOf $pid); cores=${now:-$cores}; sleep 0.02
+         done
+         wait $pid && echo "cores $cores" >&2)";
+  auto run = [&](const char *affinity) {
+    return mpirun({"-n", "2", "--bind-to", "none", "-x",
+                   std::string("MOE_AFFINITY=") + affinity, "%", "sh", "-c",
+                   script, MOE_BIN_DIR "/moe-run", "bench", plan, "--shape",
+                   "batch=2,seq=1,past=4", "--seconds", "1"});
+  };
+  Job job = run("on");
+  std::vector<int> all = coreBudget().allowed;
+  EXPECT_EQ(coresOf(job), (std::multiset<std::string>{std::to_string(all[0]),
+                                                      std::to_string(all[1])}))
+      << job.outcome.errors;
+  std::multiset<std::string> free = coresOf(run("off"));
+  EXPECT_EQ(free.size(), 2u);
+  EXPECT_EQ(free.count(*free.begin()), 2u);
 }
 
 TEST_F(ProcessRunTest, DifferentResultsEndAllInOrder) {

@@ -68,6 +68,34 @@ TEST_F(CoreLeaseTest, MoreThreadsThanCoresAreNotBound) {
   EXPECT_TRUE(CoreLease::take(numCores + 1).part(0, 5).empty());
 }
 
+TEST_F(CoreLeaseTest, TakesOnlyWhatIsOffered) {
+  const std::vector<int> &all = coreBudget().allowed;
+  CoreLease lease = CoreLease::takeOf(std::span(all).last(2), 2);
+  ASSERT_TRUE(lease);
+  std::span<const int> part = lease.part(0, 2);
+  std::set<int> cores(part.begin(), part.end());
+  EXPECT_EQ(cores, (std::set<int>{all[numCores - 2], all[numCores - 1]}));
+  EXPECT_FALSE(CoreLease::takeOf(std::span(all).first(1), 2));
+  EXPECT_FALSE(CoreLease::takeOf({}, 2));
+}
+
+TEST_F(CoreLeaseTest, ThreadsStartWithTheCoresOfTheirParent) {
+  const std::vector<int> &all = coreBudget().allowed;
+  std::set<int> own, ofChild, free;
+  std::thread([&] {
+    setenv("MOE_AFFINITY", "off", 1);
+    bindThisThread(std::span(all).first(1));
+    free = maskOfThisThread();
+    unsetenv("MOE_AFFINITY");
+    bindThisThread(std::span(all).first(1));
+    own = maskOfThisThread();
+    std::thread([&] { ofChild = maskOfThisThread(); }).join();
+  }).join();
+  EXPECT_EQ(free, std::set<int>(all.begin(), all.end()));
+  EXPECT_EQ(own, std::set<int>{all[0]});
+  EXPECT_EQ(ofChild, own);
+}
+
 TEST_F(CoreLeaseTest, EnvironmentTurnsItOff) {
   setenv("MOE_AFFINITY", "off", 1);
   EXPECT_FALSE(CoreLease::take(2));

@@ -14,6 +14,21 @@
 
 using namespace moe;
 
+TEST(Cores, ProcessesDivideThemAsRanksDivideThreads) {
+  using Cores = std::vector<int>;
+  EXPECT_EQ(coresOfProcess({0, 2, 4, 6}, 0, 2), (Cores{0, 2}));
+  EXPECT_EQ(coresOfProcess({0, 2, 4, 6}, 1, 2), (Cores{4, 6}));
+  EXPECT_EQ(coresOfProcess({0, 1, 2, 3, 4}, 0, 3), (Cores{0}));
+  EXPECT_EQ(coresOfProcess({0, 1, 2, 3, 4}, 1, 3), (Cores{1, 2}));
+  EXPECT_EQ(coresOfProcess({0, 1, 2, 3, 4}, 2, 3), (Cores{3, 4}));
+  EXPECT_EQ(coresOfProcess({7}, 0, 1), (Cores{7}));
+}
+
+TEST(Cores, MoreProcessesThanCoresGetNone) {
+  EXPECT_TRUE(coresOfProcess({0, 1}, 0, 3).empty());
+  EXPECT_TRUE(coresOfProcess({0, 1}, 2, 3).empty());
+}
+
 TEST(Cores, CpuMaxIsQuotaOverPeriod) {
   EXPECT_EQ(parseCpuMax("150000 100000\n"), 1.5);
   EXPECT_EQ(parseCpuMax("50000 100000"), 0.5);
