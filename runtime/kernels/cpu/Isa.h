@@ -89,7 +89,9 @@ struct QuantBlock {
   static constexpr int64_t kSize = 32;
   int8_t codes[kSize];
   float scale;
-  int32_t negatedSum; ///< of the codes: what a zero point of 1 adds
+  /// -8 and -128 times the sum of the codes: what zero points in the middle of
+  /// 4 and 8 bits add to a sum of products.
+  int32_t minus8, minus128;
 
   /// Of a row, the last one filled up with zeros.
   static constexpr int64_t count(int64_t depth) {

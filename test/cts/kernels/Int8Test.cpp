@@ -36,11 +36,14 @@ QuantBlock roundBlock(const float *x, int64_t count) {
     most = std::max(most, std::fabs(x[i]));
   }
   block.scale = isFinite ? most / 127 : std::nanf("");
+  int sum = 0;
   for (int64_t i = 0; isFinite && block.scale > 0 && i < count; ++i) {
     float code = std::nearbyint(x[i] / block.scale);
     block.codes[i] = static_cast<int8_t>(std::clamp(code, -127.0f, 127.0f));
-    block.negatedSum -= block.codes[i];
+    sum += block.codes[i];
   }
+  block.minus8 = -8 * sum;
+  block.minus128 = -128 * sum;
   return block;
 }
 
@@ -129,7 +132,8 @@ protected:
       if (!std::isnan(expected.scale)) {
         EXPECT_EQ(block.scale, expected.scale);
       }
-      EXPECT_EQ(block.negatedSum, expected.negatedSum);
+      EXPECT_EQ(block.minus8, expected.minus8);
+      EXPECT_EQ(block.minus128, expected.minus128);
     }
   }
 };

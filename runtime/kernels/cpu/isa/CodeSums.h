@@ -24,6 +24,7 @@
 #ifndef MOE_RUNTIME_KERNELS_CPU_ISA_CODESUMS_H
 #define MOE_RUNTIME_KERNELS_CPU_ISA_CODESUMS_H
 
+#include "runtime/kernels/cpu/Isa.h"
 #include "runtime/kernels/cpu/isa/Columns.h"
 
 #include <cstddef>
@@ -74,20 +75,18 @@ MOE_INLINE RowCodes loadRowCodes(const int8_t *p) {
   return asBits(readVector<int32_t>(p) - ColumnsInt{});
 }
 
-/// Zeros of columns and the negated sum of a row's codes. Both fit 16 bits; the
-/// upper halves of zeros are 0, so that dotShorts is their product.
+/// Zeros of columns, the upper halves of 32 bits 0.
 typedef Ints Zeros;
-typedef Ints RowSum;
 MOE_INLINE Zeros loadZeros(const std::byte *p) { return widenBytes(p); }
-MOE_INLINE RowSum loadRowSum(const int32_t *negated) {
-  return asBits(*negated - ColumnsInt{});
+/// What zeros add to a sum: they and the sum of a row's codes fit 16 bits, so
+/// that dotShorts is their product.
+MOE_INLINE Ints zerosOffset(const QuantBlock &row, Zeros zeros) {
+  ColumnsInt minus8 = row.minus8 - ColumnsInt{};
+  return dotShorts(zeros, asBits(minus8 >> 3));
 }
-MOE_INLINE Ints timesZeros(RowSum sum, Zeros zeros) {
-  return dotShorts(zeros, sum);
-}
-/// The same for zeros that all are 2^exponent.
-MOE_INLINE Ints timesPower(RowSum sum, int exponent) {
-  return asBits(asInts(sum) << exponent);
+/// The same for zeros that all are 2^(Bits - 1); a load, no arithmetic.
+template <int Bits> MOE_INLINE Ints middleOffset(const QuantBlock &row) {
+  return asBits((Bits == 4 ? row.minus8 : row.minus128) - ColumnsInt{});
 }
 
 #if defined(__AVX512VNNI__)
@@ -164,19 +163,17 @@ MOE_INLINE RowCodes loadRowCodes(const int8_t *p) {
 }
 
 typedef Columns Zeros;
-typedef Columns RowSum;
 MOE_INLINE Zeros loadZeros(const std::byte *p) {
   Zeros zeros;
   for (int i = 0; i < kColumns; ++i)
     zeros[i] = static_cast<float>(p[i]);
   return zeros;
 }
-MOE_INLINE RowSum loadRowSum(const int32_t *negated) {
-  return allColumns(static_cast<float>(*negated));
+MOE_INLINE Columns zerosOffset(const QuantBlock &row, Zeros zeros) {
+  return allColumns(static_cast<float>(row.minus8 / 8)) * zeros;
 }
-MOE_INLINE Columns timesZeros(RowSum sum, Zeros zeros) { return sum * zeros; }
-MOE_INLINE Columns timesPower(RowSum sum, int exponent) {
-  return sum * static_cast<float>(1 << exponent);
+template <int Bits> MOE_INLINE Columns middleOffset(const QuantBlock &row) {
+  return allColumns(static_cast<float>(Bits == 4 ? row.minus8 : row.minus128));
 }
 
 /// The sum of a block for a register of columns.
