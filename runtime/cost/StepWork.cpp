@@ -31,6 +31,14 @@ static const plan::AttributeT *find(const plan::StepT &step,
   return nullptr;
 }
 
+/// The first of the weights w1, b1, w2, b2, w3 and b3 among the operands of a
+/// step of experts; 0 for other steps.
+static size_t firstExpertWeight(const plan::StepT &step) {
+  if (step.kernel == "experts")
+    return 2;
+  return step.kernel == "routed_experts" ? 3 : 0;
+}
+
 /// The operand, or -1 if it is absent.
 static int inputOf(const plan::StepT &step, size_t index) {
   return index < step.inputs.size() ? step.inputs[index] : -1;
@@ -133,9 +141,12 @@ std::vector<double> PlanWork::sentRows(int step, int color) const {
   for (int rank = 0; rank < mesh.numRanks; ++rank) {
     if (mesh.colorOf(rank, info.group) != color)
       continue;
-    std::vector<int64_t> dims = sizes.dims(sizes.classOf(rank), info.inputs[0]);
-    rows[mesh.placeOf(rank, info.group)] =
-        dims.empty() ? 0 : static_cast<double>(dims[0]);
+    int sizeClass = sizes.classOf(rank);
+    std::vector<int64_t> dims = sizes.dims(sizeClass, info.inputs[0]);
+    double count = dims.empty() ? 0 : static_cast<double>(dims[0]);
+    if (info.kernel == "routed_experts") // has tokens, and what they chose
+      count = sizes.elements(sizeClass, inputOf(info, 1));
+    rows[mesh.placeOf(rank, info.group)] = count;
   }
   if (formOf(step) == "replicated")
     std::fill(rows.begin() + 1, rows.end(), 0);
@@ -149,7 +160,7 @@ Status PlanWork::findLoads() {
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const plan::StepT &step = *program.steps[i];
     int index = static_cast<int>(i);
-    bool isExperts = step.kernel == "experts";
+    bool isExperts = firstExpertWeight(step) > 0;
     // The route tells from which exchange rows come back.
     int source = isExperts                          ? inputOf(step, 0)
                  : step.kernel == "all_to_all_back" ? inputOf(step, 1)
@@ -303,8 +314,8 @@ void PlanWork::addExperts(StepWork &work, int rank, int index) const {
   const RankLoad &load = loadOf(rank, index);
   work.kind = KernelKind::Product;
   work.weightBytes = 0;
-  // w1, b1, w2, b2, w3 and b3 are operands 2 to 7.
-  for (size_t i = 2; i < step.inputs.size(); ++i) {
+  size_t first = firstExpertWeight(step);
+  for (size_t i = first; i < step.inputs.size(); ++i) {
     const plan::ParamT *param = paramOf(step.inputs[i]);
     if (!param || param->experts <= 0)
       continue;
@@ -317,12 +328,14 @@ void PlanWork::addExperts(StepWork &work, int rank, int index) const {
     addFlops(work, step, step.inputs[i],
              2 * load.work * static_cast<double>(param->dims[0]) *
                  padded(static_cast<double>(param->dims[1])));
-    if (i == 4)
+    if (i == first + 2) // w2
       work.units = load.work * static_cast<double>(param->dims[0]);
   }
-  std::vector<int64_t> dims = sizes.dims(sizes.classOf(rank), step.inputs[0]);
-  double columns = dims.empty() ? 0 : static_cast<double>(dims.back());
-  work.activationBytes = 2 * load.rows * columns * 4;
+  if (step.kernel == "experts") { // rows in and out, as many as there are
+    std::vector<int64_t> dims = sizes.dims(sizes.classOf(rank), step.inputs[0]);
+    double columns = dims.empty() ? 0 : static_cast<double>(dims.back());
+    work.activationBytes = 2 * load.rows * columns * 4;
+  }
   work.flopsFactor = load.workFactor;
   work.bytesFactor = load.expertsFactor;
 }
@@ -394,7 +407,7 @@ StepWork PlanWork::work(int rankClass, int index) const {
     addRouter(work, rank, step);
   } else if (step.kernel == "ffn") {
     addFfn(work, rank, step);
-  } else if (step.kernel == "experts") {
+  } else if (firstExpertWeight(step) > 0) {
     addExperts(work, rank, index);
   } else if (step.kernel == "attention") {
     addAttention(work, rank, step);

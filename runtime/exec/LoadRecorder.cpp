@@ -29,8 +29,10 @@ LoadRecorder::LoadRecorder(const plan::ProgramT &program, int rank)
     layers.emplace_back(layer->experts);
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const plan::StepT &step = *program.steps[i];
-    bool isDispatch = step.kernel == "dispatch" && step.inputs.size() > 1;
-    // A router that leaves rows to dispatch leaves the recording to it.
+    bool isDispatch =
+        (step.kernel == "dispatch" || step.kernel == "routed_experts") &&
+        step.inputs.size() > 1;
+    // A router that leaves rows to these leaves the recording to them.
     bool isRouter = step.kernel == "router" && step.outputs.size() > 2;
     if ((!isDispatch && !isRouter) || step.layer < 0)
       continue;

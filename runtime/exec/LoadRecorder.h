@@ -22,7 +22,7 @@ public:
   /// `rank` of the mesh; it records what no other rank records too.
   LoadRecorder(const plan::ProgramT &program, int rank);
 
-  /// True if `step` is a dispatch, or a router that does its work, whose
+  /// True if `step` is a dispatch, or does its work among others, and its
   /// choices are to be recorded here.
   bool isWanted(int step) const { return layerOf[step] >= 0; }
   /// Counts the choices [T, k] i32 among the operands of a wanted step.

@@ -41,8 +41,8 @@ inline bool isCollective(const plan::StepT &step) {
 /// True for steps that look up in their layer's placement which experts this
 /// rank holds; their group is the layer's.
 inline bool readsPlacement(const plan::StepT &step) {
-  return step.kernel == "experts" || step.kernel == "all_to_all" ||
-         step.kernel == "all_to_all_back";
+  return step.kernel == "experts" || step.kernel == "routed_experts" ||
+         step.kernel == "all_to_all" || step.kernel == "all_to_all_back";
 }
 
 /// The ranks in a node of an exchange that works in two stages, 0 for others.

@@ -171,7 +171,8 @@ std::vector<LayerFacts> tools::factsOfLayers(const plan::ProgramT &program) {
     if (step->layer < 0)
       continue;
     LayerFacts &facts = layers[step->layer];
-    facts.chunks += step->kernel == "experts";
+    facts.chunks +=
+        step->kernel == "experts" || step->kernel == "routed_experts";
     if (step->kernel == "all_to_all")
       facts.exchange = exchangeText(*step);
   }

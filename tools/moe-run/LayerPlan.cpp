@@ -162,18 +162,15 @@ StatusOr<plan::ProgramT> tools::layerProgram(const LayerSpec &spec,
 
   const DType kFloat = DType::F32, kIndex = DType::I32;
   std::string H = std::to_string(spec.hidden), k = std::to_string(spec.k);
-  std::string all = std::to_string(spec.allExperts());
-  std::string rows = spec.k == 1 ? "tokens" : k + " * tokens";
   bool hasCopies = spec.copies > 1;
-  int dispatch = hasCopies ? 2 : 1, experts = dispatch + 1;
-  int combine = experts + 1;
+  int experts = hasCopies ? 2 : 1;
 
   int x = build.input("x", kFloat, {"tokens", H});
   int logits =
       build.input("logits", kFloat, {"tokens", std::to_string(spec.experts)});
   int y = build.port(program.outputs, false, "y", kFloat, {"tokens", H});
-  int weights = build.arena("weights", kFloat, {"tokens", k}, 0, combine);
-  int chosen = build.arena("chosen", kIndex, {"tokens", k}, 0, dispatch);
+  int weights = build.arena("weights", kFloat, {"tokens", k}, 0, experts);
+  int chosen = build.arena("chosen", kIndex, {"tokens", k}, 0, experts);
   plan::StepT &gate =
       build.step("gate", {logits, -1, -1, -1, -1}, {weights, chosen});
   Builder::set(gate, "k", spec.k);
@@ -181,7 +178,7 @@ StatusOr<plan::ProgramT> tools::layerProgram(const LayerSpec &spec,
   Builder::set(gate, "normalize", std::string("sum_max"));
   if (hasCopies) {
     int first = build.input("first", kIndex, {"1"});
-    int moved = build.arena("moved", kIndex, {"tokens", k}, 1, dispatch);
+    int moved = build.arena("moved", kIndex, {"tokens", k}, 1, experts);
     plan::StepT &add = build.step("elementwise", {chosen, first}, {moved});
     plan::InstrT &sum = Builder::add(add.program);
     sum.op = "add";
@@ -191,23 +188,17 @@ StatusOr<plan::ProgramT> tools::layerProgram(const LayerSpec &spec,
     add.results = {2};
     chosen = moved;
   }
-  int sorted = build.arena("rows", kFloat, {rows, H}, dispatch, experts);
-  int counts = build.arena("counts", kIndex, {all}, dispatch, experts);
-  int slots = build.arena("slots", kIndex, {"tokens", k}, dispatch, combine);
-  Builder::set(build.step("dispatch", {x, chosen}, {sorted, counts, slots}),
-               "num_experts", spec.allExperts());
-  std::vector<int> operands = {sorted, counts};
+  std::vector<int> operands = {x, chosen, weights};
   for (const LayerParam &param : paramsOf(spec)) {
     MOE_ASSIGN_OR_RETURN(int buffer, addParam(program, spec, param, seed));
     operands.push_back(buffer);
   }
-  int computed = build.arena("computed", kFloat, {rows, H}, experts, combine);
-  plan::StepT &step = build.step("experts", operands, {computed});
+  plan::StepT &step = build.step("routed_experts", operands, {y});
+  Builder::set(step, "num_experts", spec.allExperts());
   Builder::set(step, "activation", spec.activation);
   Builder::set(step, "gating", std::string(spec.isGated ? "split" : "none"));
   Builder::set(step, "arithmetic",
                std::string(spec.roundsRows ? "int8" : "float"));
-  build.step("combine", {computed, slots, weights}, {y});
   return program;
 }
 

@@ -28,6 +28,7 @@ KernelRegistry createCpuKernels(const Isa &isa) {
   registerPad(registry, isa);
   registerReduce(registry, isa);
   registerRotary(registry, isa);
+  registerRoutedExperts(registry, isa);
   registerRouter(registry, isa);
   registerRows(registry, isa);
   registerScatter(registry, isa);

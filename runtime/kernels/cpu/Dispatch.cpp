@@ -11,11 +11,11 @@
 
 #include "runtime/kernels/cpu/Dispatch.h"
 #include "runtime/kernels/cpu/Kernels.h"
-#include "runtime/kernels/cpu/Product.h"
 #include "runtime/kernels/cpu/Support.h"
 #include "runtime/plan/StepAttributes.h"
 
 #include <cstring>
+#include <numeric>
 
 namespace moe::cpu {
 
@@ -38,6 +38,40 @@ private:
 };
 
 } // namespace
+
+//===----------------------------------------------------------------------===//
+// Rows of experts
+//===----------------------------------------------------------------------===//
+
+Status countChoices(std::span<const int32_t> experts, int64_t k,
+                    std::span<int32_t> counts, const std::string &step) {
+  auto numExperts = static_cast<int64_t>(counts.size());
+  std::fill(counts.begin(), counts.end(), 0);
+  for (size_t i = 0; i < experts.size(); ++i) {
+    if (experts[i] < -1 || experts[i] >= numExperts)
+      return Status(StatusCode::BadModel,
+                    step + ": token " +
+                        std::to_string(static_cast<int64_t>(i) / k) +
+                        " chose expert " + std::to_string(experts[i]) +
+                        ", expected less than " + std::to_string(numExperts));
+    if (experts[i] >= 0)
+      ++counts[experts[i]];
+  }
+  return Status::ok();
+}
+
+int64_t assignRows(std::span<const int32_t> experts,
+                   std::span<const int32_t> counts, int64_t *next,
+                   int32_t *slots) {
+  int64_t total = 0;
+  for (size_t e = 0; e < counts.size(); ++e) {
+    next[e] = total;
+    total += counts[e];
+  }
+  for (size_t i = 0; i < experts.size(); ++i)
+    slots[i] = experts[i] < 0 ? -1 : static_cast<int32_t>(next[experts[i]]++);
+  return total;
+}
 
 //===----------------------------------------------------------------------===//
 // dispatch
@@ -75,39 +109,23 @@ Status DispatchKernel::check(const KernelArgs &args) const {
   return expectSameShape(experts, weights, "experts and weights");
 }
 
-StatusOr<int64_t> DispatchKernel::assignRows(const KernelArgs &args,
-                                             int64_t *next) const {
-  const TensorView &view = args.inputs[1];
-  const int32_t *experts = dataOf<int32_t>(view);
-  int32_t *counts = args.outputs[1].as<int32_t>();
-  int32_t *slots = args.outputs[2].as<int32_t>();
-  int64_t choices = view.numElements();
-  std::fill_n(counts, numExperts, 0);
-  for (int64_t i = 0; i < choices; ++i) {
-    if (experts[i] < -1 || experts[i] >= numExperts)
-      return Status(StatusCode::BadModel,
-                    name + ": token " + std::to_string(i / view.dims[1]) +
-                        " chose expert " + std::to_string(experts[i]) +
-                        ", expected less than " + std::to_string(numExperts));
-    if (experts[i] >= 0)
-      ++counts[experts[i]];
-  }
-  int64_t total = 0;
-  for (int64_t e = 0; e < numExperts; ++e) {
-    next[e] = total;
-    total += counts[e];
-  }
+StatusOr<int64_t> DispatchKernel::assignRowsOf(const KernelArgs &args,
+                                               int64_t *next) const {
+  const TensorView &view = args.inputs[1], &countView = args.outputs[1];
+  std::span experts(dataOf<int32_t>(view),
+                    static_cast<size_t>(view.numElements()));
+  std::span counts(countView.as<int32_t>(), static_cast<size_t>(numExperts));
+  MOE_RETURN_IF_ERROR(countChoices(experts, view.dims[1], counts, name));
+  int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t(0));
   if (total > args.outputs[0].dims[0] || total > INT32_MAX)
     return badPlan(std::to_string(total) + " rows exceed the result " +
                    shapeText(args.outputs[0]));
-  for (int64_t i = 0; i < choices; ++i)
-    slots[i] = experts[i] < 0 ? -1 : static_cast<int32_t>(next[experts[i]]++);
-  return total;
+  return assignRows(experts, counts, next, args.outputs[2].as<int32_t>());
 }
 
 Status DispatchKernel::move(const KernelArgs &args, const Buffers &buffers,
                             StepContext &context) const {
-  MOE_ASSIGN_OR_RETURN(int64_t total, assignRows(args, buffers.next));
+  MOE_ASSIGN_OR_RETURN(int64_t total, assignRowsOf(args, buffers.next));
   if (!context.dataSizes.empty())
     context.dataSizes[0] = total;
   const TensorView &x = args.inputs[0], &weights = inputOrAbsent(args, 2);
@@ -171,6 +189,21 @@ Status DispatchKernel::run(const KernelArgs &args, StepContext &context) const {
 // combine
 //===----------------------------------------------------------------------===//
 
+void MixedRows::mix(const Isa &isa, const int32_t *slots, int64_t first,
+                    int64_t count, int64_t columns, float *buffer,
+                    float *sum) const {
+  std::fill_n(sum, columns, 0.0f);
+  for (int64_t i = first; i < first + count; ++i) {
+    if (slots[i] < 0)
+      continue;
+    float weight = 1;
+    if (weights.data)
+      weight = *weights.read(isa, i, 1, &weight);
+    isa.axpyRow(weight, rows.read(isa, slots[i] * stride, columns, buffer), sum,
+                columns);
+  }
+}
+
 Status CombineKernel::check(const KernelArgs &args) const {
   const TensorView &rows = args.inputs[0], &slots = args.inputs[1];
   const TensorView &weights = inputOrAbsent(args, 2), &out = args.outputs[0];
@@ -212,23 +245,14 @@ Status CombineKernel::run(const KernelArgs &args, StepContext &context) const {
     return expectWorkspace(context, *scratch.bytes());
   int64_t bytes = width * static_cast<int64_t>(dtypeSize(out.dtype));
   bool isF32 = out.dtype == DType::F32;
-  RowVector rowVector{blockData(rows), rows.dtype};
-  RowVector weightRow{weights.present() ? blockData(weights) : nullptr,
-                      weights.dtype};
+  MixedRows mixed{
+      {blockData(rows), rows.dtype},
+      width,
+      {weights.present() ? blockData(weights) : nullptr, weights.dtype}};
   auto combineToken = [&](int64_t token, float *buffer) {
     std::byte *to = out.as<std::byte>() + token * bytes;
     float *sum = isF32 ? reinterpret_cast<float *>(to) : buffer;
-    std::fill_n(sum, width, 0.0f);
-    for (int64_t i = token * k; i < (token + 1) * k; ++i) {
-      if (slots[i] < 0)
-        continue;
-      float weight = 1;
-      if (weightRow.data)
-        weight = *weightRow.read(isa, i, 1, &weight);
-      isa.axpyRow(weight,
-                  rowVector.read(isa, slots[i] * width, width, buffer + width),
-                  sum, width);
-    }
+    mixed.mix(isa, slots, token * k, k, width, buffer + width, sum);
     if (!isF32)
       isa.fromF32(out.dtype, sum, to, width);
   };

@@ -13,9 +13,35 @@
 #ifndef MOE_RUNTIME_KERNELS_CPU_DISPATCH_H
 #define MOE_RUNTIME_KERNELS_CPU_DISPATCH_H
 
+#include "runtime/kernels/cpu/Product.h"
 #include "runtime/kernels/cpu/Support.h"
 
 namespace moe::cpu {
+
+/// Checks the experts that tokens chose, [tokens, k] with -1 for none, and
+/// counts the choices of each. `step` is for errors.
+Status countChoices(std::span<const int32_t> experts, int64_t k,
+                    std::span<int32_t> counts, const std::string &step);
+
+/// Gives each choice a row: expert after expert, those of one in the order of
+/// tokens; -1 for none. `next` has an element for each expert. Returns the
+/// number of rows.
+int64_t assignRows(std::span<const int32_t> experts,
+                   std::span<const int32_t> counts, int64_t *next,
+                   int32_t *slots);
+
+/// Rows that tokens mix, and the weights of their choices.
+struct MixedRows {
+  RowVector rows;
+  int64_t stride;    ///< numbers from one row to the next
+  RowVector weights; ///< absent: all are 1
+
+  /// sum = the `columns` first numbers of rows slots[first, first + count), by
+  /// weight, in this order; -1 for none. `buffer` has room for as many, for
+  /// rows that are not f32.
+  void mix(const Isa &isa, const int32_t *slots, int64_t first, int64_t count,
+           int64_t columns, float *buffer, float *sum) const;
+};
 
 /// Operands: x, experts, weights (or none); results: rows, counts, slots.
 class DispatchKernel : public CpuKernel {
@@ -39,7 +65,7 @@ public:
 
 private:
   /// Fills counts and slots; returns the number of rows.
-  StatusOr<int64_t> assignRows(const KernelArgs &args, int64_t *next) const;
+  StatusOr<int64_t> assignRowsOf(const KernelArgs &args, int64_t *next) const;
 
   int64_t numExperts;
 };

@@ -28,6 +28,7 @@ void registerMovement(KernelRegistry &registry, const Isa &isa);
 void registerPad(KernelRegistry &registry, const Isa &isa);
 void registerReduce(KernelRegistry &registry, const Isa &isa);
 void registerRotary(KernelRegistry &registry, const Isa &isa);
+void registerRoutedExperts(KernelRegistry &registry, const Isa &isa);
 void registerRouter(KernelRegistry &registry, const Isa &isa);
 void registerRows(KernelRegistry &registry, const Isa &isa);
 void registerScatter(KernelRegistry &registry, const Isa &isa);

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/kernels/cpu/Networks.h"
+#include "runtime/kernels/cpu/NetworkTiles.h"
 
 namespace moe::cpu {
 
@@ -13,7 +13,8 @@ int64_t NetworksKernel::passRows(const Call &call) {
   constexpr int64_t kHiddenBytes = 64 << 20;
   int64_t rowBytes = call.sizes.hiddenStride() * 4;
   int64_t fitting = rowBytes > 0 ? kHiddenBytes / rowBytes : call.rows;
-  return std::min(call.rows, std::max(kRowBlock, fitting));
+  int64_t groups = std::max(kRowBlock, fitting) / call.rowsTogether;
+  return std::min(call.rows, std::max<int64_t>(groups, 1) * call.rowsTogether);
 }
 
 Status NetworksKernel::checkRows(const Call &call) const {
@@ -49,10 +50,10 @@ NetworkBuffers NetworksKernel::cut(Scratch &scratch, const Call &call,
                                    int numThreads) const {
   NetworkBuffers buffers{};
   if (call.x->dtype != DType::F32)
-    buffers.x = scratch.take<float>(call.rows * call.sizes.inputs);
+    buffers.x = scratch.take<float>(call.inputRows * call.sizes.inputs);
   if (roundsRows(operands))
     buffers.roundedX = scratch.take<QuantBlock>(
-        call.rows * QuantBlock::count(call.sizes.inputs));
+        call.inputRows * QuantBlock::count(call.sizes.inputs));
   if (roundsHidden(operands))
     buffers.roundedHidden =
         scratch.take<QuantBlock>(passRows(call) * call.sizes.hiddenBlocks());
@@ -70,110 +71,94 @@ NetworkBuffers NetworksKernel::cut(Scratch &scratch, const Call &call,
   return buffers;
 }
 
-/// The part that work item `item` belongs to.
-static const NetworkPart &partOf(std::span<const NetworkPart> parts,
-                                 int64_t item) {
-  auto after = std::upper_bound(
-      parts.begin(), parts.end(), item,
-      [](int64_t i, const NetworkPart &part) { return i < part.firstItem; });
-  return *(after - 1);
-}
-
-/// Numbers the work items of all parts, which have panelsOf(part) panels of
-/// outputs each; returns their number and sets the panels of a group, at least
-/// what it was.
-template <typename PanelsOf>
-static int64_t numberItems(std::span<NetworkPart> parts, PanelsOf panelsOf,
-                           bool arePacked, int threads, int64_t &groupSize) {
-  ItemCounts counts;
-  counts.arePacked = arePacked;
-  for (const NetworkPart &part : parts) {
-    counts.rows += part.rows;
-    counts.rowBlocks += ceilDiv(part.rows, kRowBlock);
-    counts.mostRows = std::max(counts.mostRows, std::min(part.rows, kRowBlock));
-    counts.panels = std::max(counts.panels, panelsOf(part));
-  }
-  groupSize = std::max(groupSize, groupPanels(counts, threads));
-  int64_t items = 0;
-  for (NetworkPart &part : parts) {
-    part.firstItem = items;
-    items += ceilDiv(part.rows, kRowBlock) * ceilDiv(panelsOf(part), groupSize);
-  }
-  return items;
-}
-
-/// Calls body(part, first row in the part, rows, panel, panels, thread), with
-/// at least `groupSize` panels unless they are the last ones.
-template <typename PanelsOf, typename Body>
-static void forTiles(ThreadPool &pool, std::span<NetworkPart> parts,
-                     double work, bool arePacked, int64_t groupSize,
-                     PanelsOf panelsOf, Body body) {
-  int64_t items =
-      numberItems(parts, panelsOf, arePacked, pool.numThreads(), groupSize);
-  forItems(pool, items, work, [&](int64_t item, int thread) {
-    const NetworkPart &part = partOf(parts, item);
-    int64_t rowBlocks = ceilDiv(part.rows, kRowBlock);
-    int64_t index = item - part.firstItem;
-    int64_t row = index % rowBlocks * kRowBlock;
-    int64_t panel = index / rowBlocks * groupSize;
-    body(part, row, std::min(kRowBlock, part.rows - row), panel,
-         std::min(groupSize, panelsOf(part) - panel), thread);
-  });
-}
-
-void NetworksKernel::runPass(const Call &call, const float *x,
-                             const NetworkBuffers &buffers, int64_t begin,
-                             std::span<NetworkPart> parts, bool arePacked,
-                             StepContext &context) const {
+double NetworksKernel::flopsOf(std::span<const NetworkPart> parts) const {
   double flops = 0;
   for (const NetworkPart &part : parts)
     flops += ffnFlopsPerRow(part.sizes, attributes.gating) *
              static_cast<double>(part.rows);
-  context.counters.flops += static_cast<uint64_t>(flops);
-  auto hiddenRow = [&](int64_t row) -> float * {
-    if (!buffers.hidden)
-      return nullptr;
-    return buffers.hidden + (row - begin) * call.sizes.hiddenStride();
-  };
-  auto roundedHiddenRow = [&](int64_t row) -> QuantBlock * {
-    if (!buffers.roundedHidden)
-      return nullptr;
-    return buffers.roundedHidden + (row - begin) * call.sizes.hiddenBlocks();
-  };
-  int64_t inputs = call.sizes.inputs, outputs = call.sizes.outputs;
+  return flops;
+}
+
+void NetworksKernel::computeHiddenRows(const Call &call,
+                                       const NetworkInput &input,
+                                       const NetworkBuffers &buffers,
+                                       int64_t begin,
+                                       std::span<NetworkPart> parts,
+                                       bool arePacked, ThreadPool &pool) const {
+  int64_t inputs = call.sizes.inputs, blocks = QuantBlock::count(inputs);
   // A block of hidden values is rounded by the thread that computes all of it.
   int64_t blockPanels = buffers.roundedHidden ? QuantBlock::kSize / kPanel : 1;
   forTiles(
-      context.pool, parts, flops / 2, arePacked, blockPanels,
+      pool, parts, flopsOf(parts) / 2, arePacked, blockPanels,
       [](const NetworkPart &part) { return part.sizes.hiddenPanels(); },
-      [&](const NetworkPart &part, int64_t row, int64_t count, int64_t panel,
-          int64_t panels, int thread) {
+      [&](const NetworkPart &part, int64_t row, int64_t count, Interval panels,
+          int thread) {
         row += part.row;
-        HiddenTile tile{x + row * inputs, inputs,        count, panel,
-                        panels,           hiddenRow(row)};
-        if (buffers.roundedX)
-          tile.rounded = buffers.roundedX + row * QuantBlock::count(inputs);
-        tile.roundedHidden = roundedHiddenRow(row);
+        int64_t first = input.rowOf ? 0 : row;
+        HiddenTile tile{input.x + first * inputs,
+                        inputs,
+                        count,
+                        panels.begin,
+                        panels.size(),
+                        buffers.hiddenRow(call.sizes, row - begin)};
+        if (input.rounded)
+          tile.rounded = input.rounded + first * blocks;
+        if (input.rowOf)
+          tile.rowOf = input.rowOf + row;
+        tile.roundedHidden = buffers.roundedHiddenRow(call.sizes, row - begin);
         computeHidden(isa, attributes, part.sizes, part.weights, tile,
                       buffers.threads[thread]);
       });
-  int64_t size = static_cast<int64_t>(dtypeSize(call.out->dtype));
-  forTiles(
-      context.pool, parts, flops / 2, arePacked, 1,
-      [](const NetworkPart &part) { return part.sizes.outputPanels(); },
-      [&](const NetworkPart &part, int64_t row, int64_t count, int64_t panel,
-          int64_t panels, int thread) {
-        row += part.row;
-        OutputTile tile{hiddenRow(row),
-                        count,
-                        panel,
-                        panels,
-                        call.out->as<std::byte>() + row * outputs * size,
-                        call.out->dtype,
-                        roundedHiddenRow(row)};
-        computeOutput(isa, part.sizes, part.weights, tile,
-                      buffers.threads[thread]);
-      });
+}
+
+void NetworksKernel::computeOutputTile(const Call &call,
+                                       const NetworkBuffers &buffers,
+                                       const NetworkPart &part, int64_t row,
+                                       int64_t rows, Interval panels,
+                                       std::byte *out, int thread) const {
+  OutputTile tile{buffers.hiddenRow(call.sizes, row),
+                  rows,
+                  panels.begin,
+                  panels.size(),
+                  out,
+                  call.out->dtype,
+                  buffers.roundedHiddenRow(call.sizes, row)};
+  computeOutput(isa, part.sizes, part.weights, tile, buffers.threads[thread]);
+}
+
+NetworkInput NetworksKernel::readInput(const Call &call,
+                                       const NetworkBuffers &buffers,
+                                       int64_t rows, ThreadPool &pool) const {
+  NetworkInput input{dataOf<float>(*call.x), buffers.roundedX};
+  if (buffers.x) {
+    TensorView used = *call.x;
+    used.rank = 1;
+    used.dims[0] = rows * call.sizes.inputs;
+    used.strides[0] = 1;
+    convertToF32(pool, isa, used, buffers.x);
+    input.x = buffers.x;
+  }
+  if (!buffers.roundedX)
+    return input;
+  int64_t inputs = call.sizes.inputs, blocks = QuantBlock::count(inputs);
+  forRange(pool, rows, static_cast<double>(inputs),
+           [&](int64_t first, int64_t end, int) {
+             for (int64_t row = first; row < end; ++row)
+               isa.quantizeRow(input.x + row * inputs, inputs,
+                               buffers.roundedX + row * blocks);
+           });
+  return input;
+}
+
+NetworkPart NetworksKernel::partOf(const Call &call,
+                                   const FfnOperands &operands, int64_t network,
+                                   int64_t row, int64_t rows) const {
+  FfnOperands::Index index = indexOf(network);
+  FfnSizes sizes = call.sizes;
+  sizes.hiddenRoom = sizes.hidden;
+  sizes.hidden = index.hiddenOf(call.wholeHidden).size();
+  return {operands.weights(call.wholeHidden, index), sizes, row, rows,
+          /*firstItem=*/0};
 }
 
 /// The rows of all networks, or an error if their counts exceed the memory.
@@ -205,24 +190,9 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
         rows, countRows({call.counts, static_cast<size_t>(call.networks)},
                         *call.x, name));
   }
-  const float *x = dataOf<float>(*call.x);
-  if (buffers.x) {
-    TensorView used = *call.x;
-    used.rank = 1;
-    used.dims[0] = rows * call.sizes.inputs;
-    used.strides[0] = 1;
-    convertToF32(context.pool, isa, used, buffers.x);
-    x = buffers.x;
-  }
-  if (buffers.roundedX) {
-    int64_t inputs = call.sizes.inputs, blocks = QuantBlock::count(inputs);
-    forRange(context.pool, rows, static_cast<double>(inputs),
-             [&](int64_t first, int64_t end, int) {
-               for (int64_t row = first; row < end; ++row)
-                 isa.quantizeRow(x + row * inputs, inputs,
-                                 buffers.roundedX + row * blocks);
-             });
-  }
+  NetworkInput input = readInput(call, buffers, rows, context.pool);
+  int64_t rowBytes =
+      call.sizes.outputs * static_cast<int64_t>(dtypeSize(call.out->dtype));
   // Networks in turn, cut where a pass is full.
   int64_t limit = passRows(call);
   int64_t network = 0, taken = 0;
@@ -231,14 +201,8 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
     while (row < rows && row - begin < limit) {
       int64_t all = call.counts ? call.counts[network] : rows;
       int64_t count = std::min(all - taken, begin + limit - row);
-      if (count > 0) {
-        FfnOperands::Index index = indexOf(network);
-        FfnSizes sizes = call.sizes;
-        sizes.hiddenRoom = sizes.hidden;
-        sizes.hidden = index.hiddenOf(call.wholeHidden).size();
-        buffers.parts[numParts++] = {operands.weights(call.wholeHidden, index),
-                                     sizes, row, count, 0};
-      }
+      if (count > 0)
+        buffers.parts[numParts++] = partOf(call, operands, network, row, count);
       row += count;
       taken += count;
       if (taken == all) {
@@ -246,9 +210,20 @@ Status NetworksKernel::runCall(const Call &call, const FfnOperands &operands,
         taken = 0;
       }
     }
-    runPass(call, x, buffers, begin,
-            {buffers.parts, static_cast<size_t>(numParts)},
-            operands.arePacked(), context);
+    std::span parts(buffers.parts, static_cast<size_t>(numParts));
+    context.counters.flops += static_cast<uint64_t>(flopsOf(parts));
+    computeHiddenRows(call, input, buffers, begin, parts, operands.arePacked(),
+                      context.pool);
+    forTiles(
+        context.pool, parts, flopsOf(parts) / 2, operands.arePacked(), 1,
+        [](const NetworkPart &part) { return part.sizes.outputPanels(); },
+        [&](const NetworkPart &part, int64_t first, int64_t count,
+            Interval panels, int thread) {
+          first += part.row;
+          computeOutputTile(call, buffers, part, first - begin, count, panels,
+                            call.out->as<std::byte>() + first * rowBytes,
+                            thread);
+        });
     begin = row;
   }
   return Status::ok();

@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What moe.ffn and moe.experts share. A dense FFN is the case of one network
-// that has all rows. Work items are (network, block of rows, group of panels),
-// shared by the threads, so rows that all go to one expert use every thread
-// too. Hidden values are kept for a bounded number of rows; more rows take
-// several passes.
+// What the steps ffn, experts and routed_experts share. A dense FFN is the case
+// of one network that has all rows. Work items are (network, block of rows,
+// group of panels), shared by the threads, so rows that all go to one expert
+// use every thread too. Hidden values are kept for a bounded number of rows;
+// more rows take several passes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,6 +29,14 @@ struct NetworkPart {
   int64_t firstItem; ///< number of its first work item
 };
 
+/// The rows that networks read.
+struct NetworkInput {
+  const float *x = nullptr;
+  const QuantBlock *rounded = nullptr; ///< the same rows, if products want it
+  /// Row r of the networks is the rowOf[r]-th of x; null: the r-th.
+  const int32_t *rowOf = nullptr;
+};
+
 /// Memory of one run.
 struct NetworkBuffers {
   float *x;      ///< the input as f32 if it is of another type
@@ -38,9 +46,18 @@ struct NetworkBuffers {
   QuantBlock *roundedX, *roundedHidden;
   NetworkPart *parts;
   FfnScratch *threads;
+
+  /// Where the hidden values of a row of the pass are; null for what there is
+  /// not.
+  float *hiddenRow(const FfnSizes &sizes, int64_t row) const {
+    return hidden ? hidden + row * sizes.hiddenStride() : nullptr;
+  }
+  QuantBlock *roundedHiddenRow(const FfnSizes &sizes, int64_t row) const {
+    return roundedHidden ? roundedHidden + row * sizes.hiddenBlocks() : nullptr;
+  }
 };
 
-/// What both operations do; they say which networks there are.
+/// What these steps do; they say which networks there are.
 class NetworksKernel : public CpuKernel {
 public:
   NetworksKernel(const KernelSpec &spec, const Isa &isa,
@@ -52,7 +69,9 @@ protected:
   struct Call {
     const TensorView *x = nullptr;
     const TensorView *out = nullptr;
-    int64_t rows = 0;
+    int64_t inputRows = 0;    ///< of x
+    int64_t rows = 0;         ///< of all networks
+    int64_t rowsTogether = 1; ///< that a pass does not separate
     const int32_t *counts = nullptr;
     int64_t networks = 1;
     /// The hidden values of a whole network; `sizes` has those of the largest
@@ -64,8 +83,29 @@ protected:
   Status checkRows(const Call &call) const;
   NetworkBuffers cut(Scratch &scratch, const Call &call,
                      const FfnOperands &operands, int numThreads) const;
+  /// Rows whose hidden values are kept at once.
+  static int64_t passRows(const Call &call);
   Status runCall(const Call &call, const FfnOperands &operands,
                  StepContext &context) const;
+
+  // The phases of a run.
+  /// The first `rows` rows of x as networks read them.
+  NetworkInput readInput(const Call &call, const NetworkBuffers &buffers,
+                         int64_t rows, ThreadPool &pool) const;
+  /// Rows [row, row + rows) of a network.
+  NetworkPart partOf(const Call &call, const FfnOperands &operands,
+                     int64_t network, int64_t row, int64_t rows) const;
+  /// Hidden values of the rows of `parts`, the first of which is `begin`.
+  void computeHiddenRows(const Call &call, const NetworkInput &input,
+                         const NetworkBuffers &buffers, int64_t begin,
+                         std::span<NetworkPart> parts, bool arePacked,
+                         ThreadPool &pool) const;
+  /// Outputs of rows of `part`, the first of which is `row` in the pass, in
+  /// some panels. They have the type of the result; `out` is the first row.
+  void computeOutputTile(const Call &call, const NetworkBuffers &buffers,
+                         const NetworkPart &part, int64_t row, int64_t rows,
+                         Interval panels, std::byte *out, int thread) const;
+  double flopsOf(std::span<const NetworkPart> parts) const;
   /// Which network the rows of counts[i] belong to.
   virtual FfnOperands::Index indexOf(int64_t i) const {
     return FfnOperands::Index();
@@ -77,11 +117,6 @@ private:
   /// Whether a product takes rows, or hidden values, rounded.
   bool roundsRows(const FfnOperands &operands) const;
   bool roundsHidden(const FfnOperands &operands) const;
-  /// Rows whose hidden values are kept at once.
-  static int64_t passRows(const Call &call);
-  void runPass(const Call &call, const float *x, const NetworkBuffers &buffers,
-               int64_t begin, std::span<NetworkPart> parts, bool arePacked,
-               StepContext &context) const;
 };
 
 } // namespace moe::cpu

@@ -81,6 +81,13 @@ TEST_P(Allocation, ProductsWithWeightsInCodes) {
         runner.step("experts").with("activation", "silu");
         runner.with("gating", "split").with("arithmetic", arithmetic);
         expectNone({&x, &counts, &many, &absent, &many, &absent, &many}, {&y});
+        Tensor chosen = Tensor::zeros(DType::I32, {rows, 2});
+        runner.step("routed_experts").with("activation", "silu");
+        runner.with("gating", "split").with("arithmetic", arithmetic);
+        runner.with("num_experts", kExperts);
+        expectNone(
+            {&x, &chosen, &absent, &many, &absent, &many, &absent, &many},
+            {&y});
       }
 }
 

@@ -40,7 +40,7 @@ TEST(Registry, HasAKernelForEveryOperation) {
 
 TEST(Registry, NamesLayoutsBestFirst) {
   KernelRegistry registry = cpu::createCpuKernels(*cpu::findIsa("portable"));
-  for (const char *name : {"matmul", "ffn", "experts"}) {
+  for (const char *name : {"matmul", "ffn", "experts", "routed_experts"}) {
     std::span<const std::string> layouts = registry.weightLayouts(name);
     ASSERT_EQ(layouts.size(), 3u);
     EXPECT_EQ(layouts[0], "panel16");
@@ -56,9 +56,8 @@ TEST(Registry, PrefersTheWidestInstructionSet) {
     names.push_back(isa->name);
   EXPECT_EQ(names.back(), "portable");
   if (names.size() > 1) {
-    EXPECT_EQ(names,
-              (std::vector<std::string_view>{"avx512vnni", "avx512", "avx2",
-                                             "portable"}));
+    EXPECT_EQ(names, (std::vector<std::string_view>{"avx512vnni", "avx512",
+                                                    "avx2", "portable"}));
   }
 }
 

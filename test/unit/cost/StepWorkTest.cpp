@@ -44,6 +44,32 @@ TEST_F(StepWorkTest, ExpertsReadTheActiveWeights) {
   EXPECT_DOUBLE_EQ(work.units, 32);
 }
 
+TEST_F(StepWorkTest, RoutedExpertsReadTokensAndWhatTheyChose) {
+  // In place of the exchange: its rows are tokens with 2 of 4 experts each.
+  plan::ProgramT program = layerProgram(1);
+  plan::StepT &step = *program.steps[kExchange];
+  std::vector<int> weights(program.steps[kExperts]->inputs.begin() + 2,
+                           program.steps[kExperts]->inputs.end());
+  program.exprs.push_back("2");
+  program.buffers.push_back(std::make_unique<plan::BufferT>());
+  plan::BufferT &choices = *program.buffers.back();
+  uint32_t rows = program.buffers[step.inputs[0]]->dims[0];
+  choices.dims = {rows, static_cast<uint32_t>(program.exprs.size()) - 1};
+  choices.dtype = static_cast<uint8_t>(DType::I32);
+  step.kernel = "routed_experts";
+  step.inputs = {step.inputs[0], static_cast<int>(program.buffers.size()) - 1,
+                 -1};
+  step.inputs.insert(step.inputs.end(), weights.begin(), weights.end());
+  program.layers[0]->k = 2;
+  StepWork work = workOf(program, 10, 0, kExchange);
+  EXPECT_EQ(work.kind, KernelKind::Product);
+  EXPECT_DOUBLE_EQ(work.flops, 20 * 2 * (8 * 32 + 32 * 16));
+  EXPECT_DOUBLE_EQ(work.units, 20 * 32);
+  // Of 4 experts, 10 tokens with 2 each leave out 4 (1/2)^10.
+  double active = 4 * (1 - std::pow(0.5, 10));
+  EXPECT_NEAR(work.weightBytes, active * 2 * 8 * 32 * 4, 1e-6);
+}
+
 TEST_F(StepWorkTest, RanksShareRowsOfAllSenders) {
   // 10 rows over 4 experts on 2 ranks: 5 rows each, whoever sent them.
   plan::ProgramT program = layerProgram(2);
