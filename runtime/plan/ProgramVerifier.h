@@ -136,6 +136,8 @@ private:
   size_t memoryOf(int32_t buffer) const;
   Status verifyAttributes(const Place &place, const plan::StepT &step) const;
   Status verifyInstructions(const Place &place, const plan::StepT &step) const;
+  /// A table in codes has the numbers that its attributes say.
+  Status verifyGatherCodes(const Place &place, const plan::StepT &step) const;
   Status verifyWaits(const Place &place, const plan::StepT &step,
                      StepProgress &progress) const;
   Status verifyRecord(const Place &place, const plan::StepT &step,

@@ -8,6 +8,7 @@
 #include "runtime/plan/ElementwiseOps.h"
 #include "runtime/plan/PlanVerify.h"
 #include "runtime/plan/ProgramVerifier.h"
+#include "runtime/plan/StepAttributes.h"
 #include "runtime/plan/StepKinds.h"
 
 #include <set>
@@ -66,6 +67,7 @@ Status ProgramVerifier::verifyStep(size_t index, StepProgress &progress) const {
     MOE_RETURN_IF_ERROR(checkExpr(place, "guard", step.guard, kInputSymbols));
   MOE_RETURN_IF_ERROR(verifyAttributes(place, step));
   MOE_RETURN_IF_ERROR(verifyInstructions(place, step));
+  MOE_RETURN_IF_ERROR(verifyGatherCodes(place, step));
   return verifyRecord(place, step, progress);
 }
 
@@ -180,5 +182,55 @@ Status ProgramVerifier::verifyInstructions(const Place &place,
   for (int32_t result : step.results)
     MOE_RETURN_IF_ERROR(place.checkIndex(
         "result register", result, step.inputs.size() + step.program.size()));
+  return Status::ok();
+}
+
+/// What of codes, scales and zero points does not depend on a run. Sizes that
+/// do are checked by the kernel.
+Status ProgramVerifier::verifyGatherCodes(const Place &place,
+                                          const plan::StepT &step) const {
+  if (step.kernel != "gather_codes")
+    return Status::ok();
+  auto inputOf = [&](size_t i) {
+    bool isThere = i < step.inputs.size() && step.inputs[i] != -1;
+    return isThere ? program.buffers[step.inputs[i]].get() : nullptr;
+  };
+  const plan::BufferT *codes = inputOf(0), *scales = inputOf(2),
+                      *zeros = inputOf(3);
+  if (!codes || !inputOf(1) || !scales || step.outputs.size() != 1 ||
+      step.outputs[0] == -1)
+    return place.error("needs codes, indices, scales and a result");
+  StepAttributes attributes(step);
+  MOE_ASSIGN_OR_RETURN(int64_t size, attributes.getInt("size"));
+  MOE_ASSIGN_OR_RETURN(int64_t bits, attributes.getInt("bits"));
+  MOE_ASSIGN_OR_RETURN(int64_t block, attributes.getInt("block"));
+  if ((bits != 2 && bits != 4 && bits != 8) || block < 0 || size < 1 ||
+      size > INT64_MAX / 8)
+    return place.error("has " + std::to_string(size) + " integers of " +
+                       std::to_string(bits) + " bits in blocks of " +
+                       std::to_string(block));
+  auto isOf = [](const plan::BufferT &buffer, DType dtype) {
+    return buffer.dtype == static_cast<uint8_t>(dtype);
+  };
+  if (!isOf(*codes, DType::U8) || (zeros && !isOf(*zeros, DType::U8)) ||
+      !isFloat(DType(scales->dtype)) || isOf(*scales, DType::F64) ||
+      program.buffers[step.outputs[0]]->dtype != scales->dtype)
+    return place.error("has codes, scales, zero points or a result of another "
+                       "type");
+  int64_t numBlocks = block == 0 ? 1 : size / block + (size % block != 0);
+  // The last dimension: a byte for each integer, or packed.
+  auto hasRowsOf = [&](const plan::BufferT &buffer, int64_t count,
+                       bool canBePacked) {
+    if (buffer.dims.size() != codes->dims.size() || buffer.dims.empty())
+      return false;
+    std::optional<int64_t> found = exprs[buffer.dims.back()].constantValue();
+    int64_t numBits = count * bits;
+    return found == count ||
+           (canBePacked && found == numBits / 8 + (numBits % 8 != 0));
+  };
+  if (!hasRowsOf(*codes, size, true) || !hasRowsOf(*scales, numBlocks, false) ||
+      (zeros && !hasRowsOf(*zeros, numBlocks, true)))
+    return place.error("has codes, scales or zero points that do not fit " +
+                       std::to_string(size) + " integers in a row");
   return Status::ok();
 }

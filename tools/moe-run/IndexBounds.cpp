@@ -46,8 +46,8 @@ private:
   }
 
   void visit(const plan::StepT &step) {
-    if (step.kernel == "gather" && step.inputs.size() == 2 &&
-        reaches(step.inputs[1])) {
+    bool isLookup = step.kernel == "gather" || step.kernel == "gather_codes";
+    if (isLookup && step.inputs.size() >= 2 && reaches(step.inputs[1])) {
       noteTable(step);
       return;
     }

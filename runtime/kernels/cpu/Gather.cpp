@@ -9,12 +9,9 @@
 // are checked before anything is copied, so the copies can be shared among
 // threads.
 //
-// With `part`, ranks divide the data along the axis: indices count in the
-// whole, and what another rank has becomes zeros, so that the sum over all
-// ranks is the result.
-//
 //===----------------------------------------------------------------------===//
 
+#include "runtime/kernels/cpu/Gather.h"
 #include "runtime/kernels/cpu/Element.h"
 #include "runtime/kernels/cpu/Indices.h"
 #include "runtime/kernels/cpu/Kernels.h"
@@ -28,24 +25,16 @@ namespace moe::cpu {
 
 namespace {
 
-class GatherKernel : public CpuKernel {
+class GatherKernel : public TableKernel {
 public:
   GatherKernel(const KernelSpec &spec, const Isa &isa, int64_t axis,
                int64_t batchDims, std::string part)
-      : CpuKernel(spec, isa), axis(axis), batchDims(batchDims),
-        part(std::move(part)), rank(spec.rank), numRanks(spec.numRanks) {}
+      : TableKernel(spec, isa, std::move(part)), axis(axis),
+        batchDims(batchDims) {}
   Status run(const KernelArgs &args, StepContext &context) const override;
 
 private:
-  /// The indices [begin, end) of `whole` that the data has.
-  struct Range {
-    int64_t begin, end, whole;
-  };
-  StatusOr<Range> rangeOf(const StepContext &context, int64_t size) const;
-
   int64_t axis, batchDims;
-  std::string part; ///< the symbol that ranks divide, or empty
-  int rank, numRanks;
 };
 
 class GatherNdKernel : public CpuKernel {
@@ -70,8 +59,8 @@ private:
 
 } // namespace
 
-StatusOr<GatherKernel::Range> GatherKernel::rangeOf(const StepContext &context,
-                                                    int64_t size) const {
+StatusOr<TableKernel::Range> TableKernel::rangeOf(const StepContext &context,
+                                                  int64_t size) const {
   if (part.empty())
     return Range{0, size, size};
   MOE_ASSIGN_OR_RETURN(std::span<const int64_t> begins,
@@ -126,7 +115,7 @@ Status GatherKernel::run(const KernelArgs &args, StepContext &context) const {
         for (int64_t i = begin; i < end; ++i) {
           int64_t row = i / picks, b = row / outer;
           int64_t index = reader.at(b * picks + i % picks, range.whole);
-          if (index < range.begin || index >= range.end) {
+          if (!range.has(index)) {
             std::memset(to + i * bytes, 0, bytes);
             continue;
           }
@@ -251,6 +240,9 @@ createGatherElements(const KernelSpec &spec, const Isa &isa) {
 void registerGather(KernelRegistry &registry, const Isa &isa) {
   registry.add("gather", [&isa](const KernelSpec &spec) {
     return createGather(spec, isa);
+  });
+  registry.add("gather_codes", [&isa](const KernelSpec &spec) {
+    return createGatherCodes(spec, isa);
   });
   registry.add("gather_nd", [&isa](const KernelSpec &spec) {
     return createGatherNd(spec, isa);

@@ -170,6 +170,37 @@ TEST_P(Collective, GatherFromPartsOfTheVocabulary) {
   });
 }
 
+TEST_P(Collective, GatherOfCodesFromPartsOfTheVocabulary) {
+  // Three units of two entries [4], codes of a byte in blocks of 2.
+  std::vector<uint8_t> codes(6 * 4);
+  for (size_t i = 0; i < codes.size(); ++i)
+    codes[i] = static_cast<uint8_t>(9 * i);
+  Tensor table = Tensor::of(DType::U8, {6, 4}, codes);
+  Tensor scales = Tensor::random(DType::F32, {6, 2}, rng);
+  Tensor indices = Tensor::i64({4}, {0, 5, -3, 2});
+  Tensor expected = Tensor::zeros(DType::F32, {4, 4});
+  auto step = [](KernelRunner &runner) -> KernelRunner & {
+    runner.step("gather_codes").with("axis", 0).with("bits", 8);
+    return runner.with("block", 2).with("size", 4);
+  };
+  step(runner).run({&table, &indices, &scales}, {&expected});
+  onRanks(2, [&](KernelRunner &runner, int rank) {
+    runner.withParts({{"vocab.local", {0, 1, 3}}});
+    int64_t first = rank == 0 ? 0 : 2, count = rank == 0 ? 2 : 4;
+    Tensor part = Tensor::zeros(DType::U8, {count, 4});
+    Tensor partScales = Tensor::zeros(DType::F32, {count, 2});
+    for (int64_t i = 0; i < part.size(); ++i)
+      part.set(i, table.at(first * 4 + i));
+    for (int64_t i = 0; i < partScales.size(); ++i)
+      partScales.set(i, scales.at(first * 2 + i));
+    Tensor own = Tensor::zeros(DType::F32, {4, 4}), y = own;
+    step(runner).with("part", "vocab.local");
+    runner.run({&part, &indices, &partScales}, {&own});
+    runner.step("all_reduce").with("kind", "sum").run({&own}, {&y});
+    expectEqual(y, expected);
+  });
+}
+
 TEST_P(Collective, GatherFromAnEmptyPart) {
   // One unit over two ranks: rank 0 has nothing.
   onRanks(2, [&](KernelRunner &runner, int rank) {

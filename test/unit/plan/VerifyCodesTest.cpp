@@ -121,3 +121,103 @@ TEST(VerifyCodes, LayoutsOfParams) {
        change([](Param &p) { p.blocks[0]->expr = 0; })},
   });
 }
+
+//===----------------------------------------------------------------------===//
+// Look-ups
+//===----------------------------------------------------------------------===//
+
+/// A step that looks rows up in 4 rows of 37 integers of 4 bits, in blocks of
+/// 16; its operands are the last four buffers.
+static Program gatherProgram() {
+  Program program = syntheticProgram();
+  auto constant = [&](const char *name, std::vector<std::string> dims,
+                      DType dtype, size_t bytes) {
+    auto index = static_cast<int32_t>(program.constants.size());
+    plan::BufferT &buffer =
+        addBuffer(program, name, plan::BufferKind_Constant, dims, index);
+    buffer.dtype = static_cast<uint8_t>(dtype);
+    add(program.constants).data.resize(bytes);
+    return static_cast<int32_t>(program.buffers.size() - 1);
+  };
+  auto number = static_cast<int32_t>(program.steps.size());
+  plan::StepT &step = add(program.steps);
+  step.kernel = "gather_codes";
+  step.inputs = {constant("codes", {"4", "19"}, DType::U8, 4 * 19),
+                 constant("ids", {"2"}, DType::I64, 16),
+                 constant("scales", {"4", "3"}, DType::F32, 48),
+                 constant("zeros", {"4", "2"}, DType::U8, 8)};
+  plan::BufferT &rows =
+      addBuffer(program, "rows", plan::BufferKind_Arena, {"2", "37"}, -1);
+  rows.first_step = rows.last_step = number;
+  step.outputs = {static_cast<int32_t>(program.buffers.size() - 1)};
+  for (auto [name, value] :
+       {std::pair("axis", 0), {"bits", 4}, {"block", 16}, {"size", 37}}) {
+    plan::AttributeT &attribute = add(step.attributes);
+    attribute.name = name;
+    attribute.kind = plan::AttributeKind_Int;
+    attribute.i = value;
+  }
+  return program;
+}
+
+TEST(VerifyCodes, AcceptsLookUps) {
+  Program program = gatherProgram();
+  EXPECT_TRUE(verifyProgram(program, 0).isOk())
+      << verifyProgram(program, 0).message();
+  program.steps.back()->inputs.pop_back();
+  EXPECT_TRUE(verifyProgram(program, 0).isOk());
+}
+
+TEST(VerifyCodes, LookUps) {
+  auto message =
+      [](const std::function<void(Program &, plan::StepT &)> &change) {
+        Program program = gatherProgram();
+        change(program, *program.steps.back());
+        Status status = verifyProgram(program, 0);
+        EXPECT_EQ(status.code(), StatusCode::BadPlan);
+        return status.message().substr(std::min(
+            status.message().size(), status.message().find("gather_codes")));
+      };
+  auto attribute = [&](size_t i, int64_t value) {
+    return message(
+        [=](Program &, plan::StepT &step) { step.attributes[i]->i = value; });
+  };
+  auto ofBuffer = [&](size_t input, auto change) {
+    return message([=](Program &program, plan::StepT &step) {
+      change(program, *program.buffers[step.inputs[input]]);
+    });
+  };
+  EXPECT_EQ(attribute(1, 3),
+            "gather_codes): has 37 integers of 3 bits in blocks of 16");
+  EXPECT_EQ(attribute(2, -1),
+            "gather_codes): has 37 integers of 4 bits in blocks of -1");
+  EXPECT_EQ(attribute(3, INT64_MAX),
+            "gather_codes): has 9223372036854775807 integers of 4 bits in "
+            "blocks of 16");
+  std::string misfit =
+      "gather_codes): has codes, scales or zero points that do "
+      "not fit 37 integers in a row";
+  EXPECT_EQ(attribute(2, 32), misfit);
+  EXPECT_EQ(attribute(1, 8), misfit);
+  for (size_t i : {0, 2, 3})
+    EXPECT_EQ(ofBuffer(i,
+                       [](Program &p, plan::BufferT &b) {
+                         b.dims.insert(b.dims.begin(), expr(p, "1"));
+                       }),
+              misfit);
+  std::string type =
+      "gather_codes): has codes, scales, zero points or a result "
+      "of another type";
+  for (auto [input, dtype] :
+       {std::pair(0, DType::I8), {2, DType::I32}, {3, DType::Bool}})
+    EXPECT_EQ(ofBuffer(input,
+                       [dtype = dtype](Program &, plan::BufferT &b) {
+                         b.dtype = static_cast<uint8_t>(dtype);
+                       }),
+              type);
+  EXPECT_EQ(message([](Program &, plan::StepT &step) { step.inputs[2] = -1; }),
+            "gather_codes): needs codes, indices, scales and a result");
+  EXPECT_EQ(
+      message([](Program &, plan::StepT &step) { step.attributes.pop_back(); }),
+      "gather_codes: attribute 'size' is missing");
+}
