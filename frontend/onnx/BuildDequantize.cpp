@@ -19,110 +19,12 @@
 
 #include "dialect/moe/ParamCodes.h"
 #include "frontend/onnx/Builders.h"
+#include "frontend/onnx/Codes.h"
 
 using namespace mlir;
 using namespace moe::dialect;
 
 namespace moe::onnx_import {
-
-//===----------------------------------------------------------------------===//
-// Codes
-//===----------------------------------------------------------------------===//
-
-/// The number of elements; the reader of tensors checked that there are not
-/// too many.
-static int64_t countOf(ArrayRef<int64_t> dims) {
-  int64_t count = 1;
-  for (int64_t dim : dims)
-    count *= dim;
-  return count;
-}
-
-/// A weight with the same number in all elements as a fill.
-static ParamAttr asFill(ParamAttr x) {
-  auto elements = dyn_cast_or_null<DenseElementsAttr>(x.getValue());
-  if (!elements || !elements.isSplat())
-    return x;
-  return param::fill(x.getType(), elements.getSplatValue<TypedAttr>());
-}
-
-namespace {
-/// A weight of integers of 2, 4 or 8 bits, in the form that the file has.
-struct Codes {
-  /// ui8 or i8 with `dims`; of fewer bits, packed bytes of rank 1.
-  ParamAttr data;
-  SmallVector<int64_t> dims;
-  unsigned bits = 8;
-  bool isSigned = false;
-
-  int64_t rank() const { return dims.size(); }
-  /// As unsigned bytes [dims], of which the low bits count.
-  ParamAttr asBytes() const;
-  /// As the codes of `dequantize` if blocks lie along the last dimension.
-  ParamAttr asRows() const;
-  /// All are what `dequantize` takes where no zero points are given.
-  bool isMiddle() const;
-};
-} // namespace
-
-static ParamAttr addNumber(ParamAttr bytes, int64_t number) {
-  RankedTensorType type = bytes.getType();
-  SmallVector<int64_t> ones(type.getRank(), 1);
-  auto one = RankedTensorType::get(ones, type.getElementType());
-  return param::add(
-      bytes, param::fill(one, IntegerAttr::get(type.getElementType(), number)));
-}
-
-ParamAttr Codes::asBytes() const {
-  Type u8 = IntegerType::get(data.getContext(), 8, IntegerType::Unsigned);
-  ParamAttr bytes = data;
-  if (bits == 8) {
-    bytes = param::reshape(param::cast(data, u8), dims);
-  } else {
-    SmallVector<int64_t> packed(dims);
-    int64_t rowBits = dims.empty() ? 0 : dims.back() * bits;
-    if (rowBits > 0 && rowBits % 8 == 0) {
-      packed.back() = rowBits / 8;
-      bytes = param::unpack(param::reshape(data, packed), dims.back(), bits);
-    } else {
-      // Rows begin within bytes.
-      int64_t count = countOf(dims), numBytes = data.getType().getNumElements();
-      bytes = param::unpack(param::reshape(data, {1, numBytes}), count, bits);
-      bytes = param::reshape(bytes, dims);
-    }
-  }
-  return isSigned ? addNumber(bytes, int64_t(1) << (bits - 1)) : bytes;
-}
-
-ParamAttr Codes::asRows() const {
-  int64_t rowBits = dims.back() * bits;
-  if (isSigned || bits == 8 || rowBits % 8 != 0)
-    return asBytes();
-  SmallVector<int64_t> packed(dims);
-  packed.back() = rowBits / 8;
-  return param::reshape(data, packed);
-}
-
-bool Codes::isMiddle() const {
-  auto byte = dyn_cast_or_null<IntegerAttr>(asFill(data).getValue());
-  // 0, or a byte full of codes 2^(bits - 1).
-  unsigned middle = isSigned ? 0 : bits == 8 ? 0x80 : bits == 4 ? 0x88 : 0xaa;
-  return byte && byte.getValue().getZExtValue() == middle;
-}
-
-/// Input i, if it is a weight of integers with codes.
-static std::optional<Codes> codesOf(NodeContext &n, unsigned i) {
-  if (const std::optional<PackedTensor> &packed = n.input(i).packed)
-    return Codes{packed->bytes, packed->dims, packed->bits, packed->isSigned};
-  auto type = dyn_cast<IntegerType>(n.elementType(i));
-  if (!type || type.getWidth() != 8)
-    return std::nullopt;
-  ParamAttr data = n.asParam(n.value(i));
-  if (!data)
-    return std::nullopt;
-  return Codes{asFill(data), SmallVector<int64_t>(data.getType().getShape()), 8,
-               !type.isUnsigned()};
-}
 
 //===----------------------------------------------------------------------===//
 // Weights
@@ -172,13 +74,6 @@ static std::optional<Grid> gridOf(ArrayRef<int64_t> dims,
   grid.given.assign(dims.begin(), dims.end());
   grid.given[axis] = llvm::divideCeil(dims[axis], block);
   return ArrayRef(grid.given) == given ? std::optional(grid) : std::nullopt;
-}
-
-/// As many bytes of 0 as there are scales.
-static ParamAttr zeroBytes(RankedTensorType scales) {
-  Type u8 = IntegerType::get(scales.getContext(), 8, IntegerType::Unsigned);
-  return param::fill(RankedTensorType::get(scales.getShape(), u8),
-                     IntegerAttr::get(u8, 0));
 }
 
 /// The weight that x [..] is with scales and zero points, whose numbers have

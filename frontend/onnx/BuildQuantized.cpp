@@ -99,7 +99,7 @@ static FailureOr<ParamAttr> nbitsWeight(NodeContext &n, int64_t k, int64_t size,
   return param::transpose(weight, {1, 0});
 }
 
-static LogicalResult checkBits(NodeContext &n, int64_t bits, int64_t block) {
+LogicalResult checkBits(NodeContext &n, int64_t bits, int64_t block) {
   if (bits != 2 && bits != 4 && bits != 8)
     return n.unsupported("attribute 'bits' = " + Twine(bits) +
                          " is not supported");
@@ -125,6 +125,25 @@ static Arithmetic arithmeticAt(NodeContext &n, int64_t level, int64_t block) {
   return Arithmetic::Float;
 }
 
+// g_idx [K], perhaps padded to whole blocks: the block whose scale and zero
+// point row k has. Files mostly say what holds without it.
+static LogicalResult checkGroups(NodeContext &n, int64_t k, int64_t block) {
+  FailureOr<std::vector<int64_t>> groups = n.weightInts(4, "input 'g_idx'");
+  if (failed(groups))
+    return failure();
+  auto size = static_cast<int64_t>(groups->size());
+  if (size != k && size != llvm::divideCeil(k, block) * block)
+    return n.invalid("input 'g_idx' has " + Twine(size) +
+                     " elements, expected " + Twine(k));
+  for (int64_t row = 0; row < k; ++row)
+    if ((*groups)[row] != row / block)
+      return n.unsupported("input 'g_idx' puts row " + Twine(row) +
+                           " in group " + Twine((*groups)[row]) +
+                           ", and only groups of " + Twine(block) +
+                           " rows in order are supported");
+  return success();
+}
+
 LogicalResult buildMatMulNBits(NodeContext &n) {
   int64_t k = n.requiredInt("K"), size = n.requiredInt("N");
   int64_t bits = n.intAttr("bits", 4), block = n.requiredInt("block_size");
@@ -137,8 +156,8 @@ LogicalResult buildMatMulNBits(NodeContext &n) {
                      Twine(size));
   if (accuracy < 0 || accuracy > 4)
     return n.invalid("attribute 'accuracy_level' is " + Twine(accuracy));
-  if (n.has(4))
-    return n.unsupported("input 'g_idx' is not supported");
+  if (n.has(4) && failed(checkGroups(n, k, block)))
+    return failure();
   FailureOr<ParamAttr> weight = nbitsWeight(n, k, size, bits, block);
   if (failed(weight))
     return failure();
@@ -149,45 +168,6 @@ LogicalResult buildMatMulNBits(NodeContext &n) {
   if (n.has(5))
     result = n.binary(BinaryKind::Add, result, n.value(5));
   n.set(0, result);
-  return success();
-}
-
-// data [.., K * bits / 8] of bytes, quantized along the last axis.
-LogicalResult buildGatherBlockQuantized(NodeContext &n) {
-  int64_t bits = n.intAttr("bits", 4), block = n.intAttr("block_size", 128);
-  FailureOr<int64_t> axis = n.axisIn(n.intAttr("gather_axis", 0), n.rank(0));
-  FailureOr<int64_t> along = n.axisIn(n.intAttr("quantize_axis", 1), n.rank(0));
-  if (failed(axis) || failed(along) || failed(checkBits(n, bits, block)))
-    return failure();
-  if (*along != n.rank(0) - 1 || *axis == *along)
-    return n.unsupported("is not quantized along the last axis");
-  FailureOr<ParamAttr> q = weightInput(n, 0, "input 'data'");
-  FailureOr<ParamAttr> scales = weightInput(n, 2, "input 'scales'");
-  if (failed(q) || failed(scales))
-    return failure();
-  if (!q->getType().getElementType().isUnsignedInteger(8))
-    return n.unsupported("input 'data' is not of packed bytes");
-  int64_t size = q->getType().getShape().back() * 8 / bits;
-  SmallVector<int64_t> blocks(q->getType().getShape());
-  blocks.back() = llvm::divideCeil(size, block);
-  if (scales->getType().getShape() != ArrayRef(blocks) ||
-      !isa<FloatType>(scales->getType().getElementType()))
-    return n.invalid("has scales that do not fit the data");
-  ParamAttr zeroPoints;
-  if (n.has(3)) {
-    FailureOr<ParamAttr> zero = weightInput(n, 3, "input 'zero_points'");
-    if (failed(zero))
-      return failure();
-    blocks.back() = llvm::divideCeil(blocks.back() * bits, 8);
-    if (!zero->getType().getElementType().isUnsignedInteger(8) ||
-        zero->getType().getShape() != ArrayRef(blocks))
-      return n.unsupported("input 'zero_points' is not of packed integers");
-    zeroPoints = *zero;
-  }
-  ParamAttr table =
-      param::dequantize(*q, *scales, zeroPoints, size, bits, block);
-  n.set(0,
-        n.gather(n.param(table, paramNameOf(n.value(0))), n.value(1), *axis));
   return success();
 }
 

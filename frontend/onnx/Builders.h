@@ -104,6 +104,8 @@ LogicalResult buildDequantizeLinear(NodeContext &n);
 
 // BuildQuantized.cpp
 LogicalResult buildMatMulNBits(NodeContext &n);
+
+// BuildGatherQuantized.cpp
 LogicalResult buildGatherBlockQuantized(NodeContext &n);
 
 // BuildRotary.cpp
@@ -128,6 +130,8 @@ LogicalResult buildQMoE(NodeContext &n);
 /// Scales of `dequantize` in the element type `type` where that is wider: the
 /// weight then has it without a cast, and codes times scales are exact.
 dialect::ParamAttr widenedScales(dialect::ParamAttr scales, mlir::Type type);
+/// Refuses bits and sizes of blocks that no operator of quantized weights has.
+LogicalResult checkBits(NodeContext &n, int64_t bits, int64_t block);
 /// [B, S, H * D] -> [B, H, S, D].
 mlir::Value splitHeads(NodeContext &n, mlir::Value x, int64_t numHeads);
 /// [B, H, S, D] -> [B, S, H * D].

@@ -59,6 +59,14 @@ bool GraphImporter::Scope::defines(StringRef name) const {
   return false;
 }
 
+/// Whether a node can use integers of less than a byte.
+static bool readsCodes(const onnx::NodeProto &node) {
+  StringRef domain = normalDomain(node.domain());
+  return (domain.empty() && node.op_type() == "DequantizeLinear") ||
+         (domain == kMicrosoftDomain &&
+          node.op_type() == "GatherBlockQuantized");
+}
+
 bool GraphImporter::isPoisoned(ImportValue *value) {
   if (!value || !value->isPoisoned)
     return false;
@@ -219,9 +227,9 @@ ImportValue *GraphImporter::importTensor(const onnx::TensorProto &tensor,
   value.leaf = leaf;
   if (!isPacked)
     return &value;
-  value.packed = PackedTensor{llvm::to_vector(data->dims),
-                              elementBits(data->dataType),
-                              isSignedPackedInteger(data->dataType), leaf};
+  value.packed =
+      PackedTensor{llvm::to_vector(data->dims), elementBits(data->dataType),
+                   isSignedPackedInteger(data->dataType), leaf};
   return poison(StatusCode::Unsupported, "has elements of type " +
                                              elementTypeName(data->dataType) +
                                              ", which is not supported here");
@@ -307,10 +315,8 @@ LogicalResult GraphImporter::importNode(const onnx::NodeProto &node, int index,
   bool anyPoisoned = false;
   for (const std::string &input : node.input()) {
     ImportValue *value = input.empty() ? nullptr : scope.find(input);
-    bool readsCodes = value && value->packed &&
-                      normalDomain(node.domain()).empty() &&
-                      node.op_type() == "DequantizeLinear";
-    anyPoisoned |= !readsCodes && isPoisoned(value);
+    bool canRead = value && value->packed && readsCodes(node);
+    anyPoisoned |= !canRead && isPoisoned(value);
     inputs.push_back(value);
   }
   while (!inputs.empty() && !inputs.back())

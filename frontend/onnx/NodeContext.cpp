@@ -7,6 +7,8 @@
 
 #include "frontend/onnx/NodeContext.h"
 
+#include "frontend/onnx/WeightIntegers.h"
+
 #include "dialect/moe/Shapes.h"
 #include "frontend/onnx/Bounds.h"
 
@@ -110,6 +112,17 @@ FailureOr<SmallVector<int64_t>> NodeContext::constantInts(unsigned i,
     return unsupported(what + " is " + toString(ArrayRef(*dims)) +
                        ", expected constants");
   return *values;
+}
+
+FailureOr<std::vector<int64_t>> NodeContext::weightInts(unsigned i,
+                                                        StringRef what) {
+  StatusOr<std::vector<int64_t>> values = readIntegers(input(i), state.model);
+  if (values.isOk())
+    return *std::move(values);
+  std::string message = (what + " " + values.status().message()).str();
+  return values.status().code() == StatusCode::Unsupported
+             ? unsupported(message)
+             : invalid(message);
 }
 
 FailureOr<DimExpr> NodeContext::sizeOrSymbol(unsigned i, StringRef what,

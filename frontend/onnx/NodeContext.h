@@ -87,6 +87,9 @@ public:
   /// The elements, all of them constants.
   llvm::FailureOr<llvm::SmallVector<int64_t>>
   constantInts(unsigned i, llvm::StringRef what);
+  /// The same of a tensor of any size that is in the model.
+  llvm::FailureOr<std::vector<int64_t>> weightInts(unsigned i,
+                                                   llvm::StringRef what);
   /// The one element of the input as a size; for an element known only at run
   /// time a data symbol, whose value is at most `limit`.
   llvm::FailureOr<DimExpr> sizeOrSymbol(unsigned i, llvm::StringRef what,
