@@ -7,8 +7,9 @@
 //
 // Private to passes/lower: the state of moe-lower-to-plan. Its parts stand in
 // LowerToPlan.cpp (steps), LowerRouter.cpp (one step for a router),
-// LowerPorts.cpp (symbols, layers, inputs, outputs, states) and
-// LowerOperands.cpp (buffers, views, weights).
+// LowerRoutedExperts.cpp (one step for dispatch, experts and combine),
+// LowerGather.cpp (tables in codes), LowerPorts.cpp (symbols, layers, inputs,
+// outputs, states) and LowerOperands.cpp (buffers, views, weights).
 //
 //===----------------------------------------------------------------------===//
 
@@ -89,6 +90,10 @@ private:
   bool lowerToView(mlir::Operation *op);
   ViewLayout layoutOf(mlir::Value value) const;
   bool isState(mlir::Value value) const;
+  /// Name and part of a weight.
+  static ParamSpec specOf(mlir::Value value);
+  /// The weight that `value` is, whole or this rank's part of; null for others.
+  static dialect::ParamOp weightBehind(mlir::Value value);
   /// True for a moe.param or the moe.shard of one.
   static bool isWeight(mlir::Value value);
   bool hasDataSymbols(mlir::Value value) const;
@@ -99,6 +104,13 @@ private:
   /// Finds gates that become a step with their product.
   void findRouters();
   void lowerRouter(dialect::GateOp gate);
+  /// Finds experts that become a step with their dispatch and combine.
+  void findRoutedExperts();
+  void lowerRoutedExperts(dialect::CombineOp combine);
+  /// Looks up codes before what moves or casts the numbers of a table.
+  void exposeTables();
+  /// A gather of codes; false if the table has none that its kernel reads.
+  bool lowerGather(dialect::GatherOp op);
   void addStep(mlir::Operation *op, llvm::StringRef kernel,
                llvm::ArrayRef<mlir::Value> inputs,
                llvm::ArrayRef<mlir::Value> outputs,
@@ -125,6 +137,13 @@ private:
   };
   llvm::DenseMap<mlir::Operation *, RouterParts> routers;
   llvm::DenseSet<mlir::Operation *> isInRouter;
+  /// What is in the step of a combine.
+  struct RoutedParts {
+    dialect::DispatchOp dispatch;
+    dialect::ExpertsOp experts;
+  };
+  llvm::DenseMap<mlir::Operation *, RoutedParts> routedExperts;
+  llvm::DenseSet<mlir::Operation *> isInRoutedExperts;
   /// Of local symbols: what is divided, over input symbols.
   std::map<std::string, DimExpr, std::less<>> wholeOf;
   std::set<std::string> localSymbols;

@@ -42,8 +42,7 @@ bool FunctionLowering::isState(Value value) const {
 // Weights and their parts
 //===----------------------------------------------------------------------===//
 
-/// The weight that `value` is, whole or this rank's part of; null for others.
-static ParamOp weightBehind(Value value) {
+ParamOp FunctionLowering::weightBehind(Value value) {
   auto shard = value ? value.getDefiningOp<ShardOp>() : ShardOp();
   if (shard)
     value = shard.getX();
@@ -54,8 +53,7 @@ bool FunctionLowering::isWeight(Value value) {
   return weightBehind(value) != nullptr;
 }
 
-/// Name and part of a weight.
-static ParamSpec specOf(Value value) {
+ParamSpec FunctionLowering::specOf(Value value) {
   ParamSpec spec;
   spec.name = weightBehind(value).getName().value_or("").str();
   if (auto shard = value.getDefiningOp<ShardOp>()) {
@@ -247,7 +245,7 @@ Value FunctionLowering::weightOf(Operation *op, unsigned slot, Value weight,
 /// The slots of an operation's weights, from this one on.
 static std::optional<unsigned> firstWeightSlot(Operation *op) {
   if (isa<ExpertsOp>(op))
-    return 2;
+    return kFirstExpertWeight;
   if (isa<FfnOp>(op))
     return 1;
   return std::nullopt;

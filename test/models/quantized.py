@@ -16,7 +16,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 MS = "com.microsoft"
-FLOATS = {np.float32: TensorProto.FLOAT, np.float16: TensorProto.FLOAT16}
+TYPES = {np.float32: TensorProto.FLOAT, np.float16: TensorProto.FLOAT16,
+         np.int64: TensorProto.INT64}
 
 
 def pack(codes, bits):
@@ -37,6 +38,7 @@ class Model:
         self.random = np.random.default_rng(seed)
         self.nodes, self.weights = [], []
         self.inputs, self.outputs = [], []
+        self.limits = {}  # of inputs that are indices
 
     def weight(self, name, values, data_type=None):
         if data_type is None:
@@ -66,7 +68,7 @@ class Model:
         return outputs[0]
 
     def port(self, ports, name, *dims, dtype=np.float32):
-        ports.append(helper.make_tensor_value_info(name, FLOATS[dtype], dims))
+        ports.append(helper.make_tensor_value_info(name, TYPES[dtype], dims))
         return name
 
     def finish(self, opset):
@@ -77,8 +79,9 @@ class Model:
 
 
 def matmul_nbits(m, k, n, bits, block, zeros=None, bias=False, level=0,
-                 dtype=np.float32):
-    """One product; zeros: None, "packed" or "float"."""
+                 dtype=np.float32, groups=False):
+    """One product; zeros: None, "packed" or "float"; groups: with the g_idx
+    that says what holds without it."""
     x = m.port(m.inputs, "x", "tokens", k, dtype=dtype)
     y = m.port(m.outputs, "y", "tokens", n, dtype=dtype)
     blocks = -(-k // block)
@@ -95,8 +98,56 @@ def matmul_nbits(m, k, n, bits, block, zeros=None, bias=False, level=0,
     if bias:
         inputs += [""] * (5 - len(inputs))
         inputs.append(m.weight("b", m.floats(n).astype(dtype)))
+    if groups:
+        inputs += [""] * (4 - len(inputs))
+        # Numbers of int32_data: varints.
+        m.weights.append(helper.make_tensor(
+            "w.g", TensorProto.INT32, [k], (np.arange(k) // block).tolist()))
+        inputs.append("w.g")
     m.node("MatMulNBits", inputs, [y], MS, K=k, N=n, bits=bits,
            block_size=block, accuracy_level=level)
+    return 21
+
+
+def gather_blocks(m, shape, kind, block, gather_axis=0, quantize_axis=-1,
+                  zeros=False, bits=4, dtype=np.float32):
+    """Rows of a table of integers by ids [tokens, 5]. The kind "bytes" is
+    uint8, which holds 8 / bits codes along the last axis."""
+    y_dims = list(shape)
+    y_dims[gather_axis:gather_axis + 1] = ["tokens", 5]
+    ids = m.port(m.inputs, "ids", "tokens", 5, dtype=np.int64)
+    y = m.port(m.outputs, "y", *y_dims, dtype=dtype)
+    m.limits = {"ids": shape[gather_axis]}
+    axis = quantize_axis % len(shape)
+    of_scales = list(shape)
+    of_scales[axis] = -(-shape[axis] // block)
+    is_bytes = kind == "bytes"
+    _, signed, data_type = (bits, False, None) if is_bytes else INTEGERS[kind]
+    low = -(1 << (bits - 1)) if signed else 0
+
+    def integers(name, values):
+        if is_bytes:
+            return m.weight(name, pack(values, bits))
+        return m.weight(name, values.astype(np.int8 if signed else np.uint8),
+                        data_type)
+
+    inputs = [integers("w.q", m.random.integers(low, low + (1 << bits), shape)),
+              ids, m.weight("w.s", m.scales(*of_scales, dtype=dtype, bits=bits))]
+    if zeros:
+        inputs.append(integers("w.z", m.random.integers(
+            low + (1 << bits) // 4, low + (1 << bits) // 4 * 3, of_scales)))
+    attributes = {"bits": bits} if is_bytes else {}
+    m.node("GatherBlockQuantized", inputs, [y], MS, block_size=block,
+           gather_axis=gather_axis, quantize_axis=quantize_axis, **attributes)
+    return 21
+
+
+def qdq_gather(m, shape, kind, **form):
+    """Rows of a dequantized table by ids [tokens, 5]."""
+    ids = m.port(m.inputs, "ids", "tokens", 5, dtype=np.int64)
+    y = m.port(m.outputs, "y", "tokens", 5, shape[1])
+    m.limits = {"ids": shape[0]}
+    m.node("Gather", [dequantize(m, "w", shape, kind, **form), ids], [y])
     return 21
 
 
@@ -241,6 +292,27 @@ MODELS = {
     "qmoe4_fc2_bits": lambda m: qmoe(m, 4, 64, 32, 4, 32,
                                      fc1_expert_weight_bits=4,
                                      fc2_expert_weight_bits=4),
+    # With zero points, ONNX Runtime reads others where there is a g_idx.
+    "nbits4_groups": lambda m: matmul_nbits(m, 320, 24, 4, 16, groups=True),
+    "gather4_block16": lambda m: gather_blocks(m, (50, 72), "bytes", 16),
+    "gather4_zeros": lambda m: gather_blocks(m, (50, 80), "bytes", 16,
+                                             zeros=True),
+    "gather8_block32": lambda m: gather_blocks(m, (50, 70), "bytes", 32,
+                                               bits=8, zeros=True),
+    "gather_uint4": lambda m: gather_blocks(m, (50, 64), "uint4", 32),
+    "gather_int4_zeros_f16": lambda m: gather_blocks(
+        m, (50, 64), "int4", 32, zeros=True, dtype=np.float16),
+    "gather_int4_other_axes": lambda m: gather_blocks(
+        m, (3, 40, 32), "int4", 16, gather_axis=1, quantize_axis=0),
+    "gather_uint4_inner": lambda m: gather_blocks(
+        m, (3, 40, 32), "uint4", 16, gather_axis=2, quantize_axis=1,
+        zeros=True),
+    "gather_along_blocks": lambda m: gather_blocks(
+        m, (6, 64), "int4", 16, gather_axis=1, quantize_axis=1),
+    "qdq_gather_int8_rows": lambda m: qdq_gather(m, (50, 64), "int8", axis=0),
+    "qdq_gather_uint4_tensor": lambda m: qdq_gather(m, (50, 64), "uint4"),
+    "qdq_gather_int8_columns": lambda m: qdq_gather(m, (50, 64), "int8",
+                                                    axis=1),
 }
 TOKENS = (1, 7)
 
@@ -374,6 +446,11 @@ def make_small(folder, name, make, seed):
         inputs = {}
         for port in m.inputs:
             width = port.type.tensor_type.shape.dim[-1].dim_value
+            if port.name in m.limits:
+                limit = m.limits[port.name]
+                inputs[port.name] = random.integers(-limit, limit,
+                                                    (tokens, width))
+                continue
             inputs[port.name] = random.standard_normal(
                 (tokens, width)).astype(dtype)
         all_inputs.append(inputs)
