@@ -44,19 +44,25 @@ static constexpr int64_t kBlock = QuantBlock::kSize;
 
 typedef int8_t I8x8 __attribute__((vector_size(8)));
 
+/// The lanes of x combined, in any order.
+template <typename Op> static MOE_INLINE int32_t foldLanes(I32x8 x, Op op) {
+  x = op(x, __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3));
+  x = op(x, __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5));
+  x = op(x, __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6));
+  return x[0];
+}
+
 static MOE_INLINE QuantBlock quantizeBlock(const float *numbers) {
   constexpr int kVectors = kBlock / kLanes;
   F32x8 x[kVectors];
   // Magnitudes are ordered as their bits are, NaN behind infinity.
+  auto larger = [](I32x8 a, I32x8 b) { return a > b ? a : b; };
   I32x8 most{};
   for (int v = 0; v < kVectors; ++v) {
     x[v] = load(numbers + v * kLanes);
-    I32x8 magnitude = bits(abs(x[v]));
-    most = magnitude > most ? magnitude : most;
+    most = larger(most, bits(abs(x[v])));
   }
-  int32_t largest = 0;
-  for (int i = 0; i < kLanes; ++i)
-    largest = std::max(largest, most[i]);
+  int32_t largest = foldLanes(most, larger);
   QuantBlock block{};
   constexpr int32_t kInfinity = 0x7f800000;
   if (largest >= kInfinity) {
@@ -76,8 +82,7 @@ static MOE_INLINE QuantBlock quantizeBlock(const float *numbers) {
     I8x8 bytes = __builtin_convertvector(code, I8x8);
     std::memcpy(block.codes + v * kLanes, &bytes, sizeof bytes);
   }
-  for (int i = 0; i < kLanes; ++i)
-    block.minus8 -= 8 * sum[i];
+  block.minus8 = -8 * foldLanes(sum, [](I32x8 a, I32x8 b) { return a + b; });
   block.minus128 = 16 * block.minus8;
   return block;
 }
