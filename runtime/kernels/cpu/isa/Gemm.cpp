@@ -16,10 +16,11 @@
 
 namespace moe::cpu::MOE_ISA {
 
-/// Rows between what few rows are multiplied with and what comes into the
-/// cache: 2 KiB of a panel of two bytes. The hardware does not follow a panel
-/// into the next page.
-static constexpr int64_t kAheadRows = 64;
+/// Rows of the depth between what few rows are multiplied with and what comes
+/// into the cache: 8 KiB of P panels together. The hardware does not follow a
+/// panel into the next page.
+template <typename T, int P>
+static constexpr int64_t kAheadRows = 8192 / (P * 16 * sizeof(T));
 
 /// All panels for R rows, as many at a time as registers allow.
 template <typename T, int R> static void fewRows(const GemmArgs &g) {
@@ -35,14 +36,15 @@ template <typename T, int R> static void fewRows(const GemmArgs &g) {
                       g.depth,
                       g.accumulate,
                       b};
-        if (g.depth > 2 * kAheadRows) {
-          t.depth = g.depth - kAheadRows;
-          t.ahead = b + kAheadRows * g.bStride;
+        constexpr int64_t kAhead = kAheadRows<T, P>;
+        if (g.depth > 2 * kAhead) {
+          t.depth = g.depth - kAhead;
+          t.ahead = b + kAhead * g.bStride;
           tile<T, R, P, P>(t);
           // The last rows bring the first ones of the next panels, if any.
           t.rows.a += t.depth;
           t.b += t.depth * g.bStride;
-          t.depth = kAheadRows;
+          t.depth = kAhead;
           t.accumulate = true;
           t.ahead = first + P < g.panels ? b + P * g.panelStride : t.b;
         }

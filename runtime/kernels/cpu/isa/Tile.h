@@ -47,7 +47,7 @@ inline constexpr int64_t kDepthBlock = 128;
 /// are in flight, because one chain cannot keep the multipliers busy.
 template <int R> constexpr int panelsOf() {
 #if MOE_ISA_HAS_AVX512
-  return R <= 6 ? 4 : R <= 8 ? 3 : 2;
+  return R <= 6 ? 4 : 2;
 #elif MOE_ISA_HAS_FMA
   return R == 1 ? 4 : R <= 3 ? 2 : 1;
 #else
