@@ -6,20 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/moe/ParamCodes.h"
-
-#include "mlir/IR/BuiltinTypes.h"
+#include "dialect/moe/ParamNodes.h"
 
 using namespace mlir;
 
 namespace moe::dialect::param {
-
-static bool isKind(ParamAttr x, StringRef kind) {
-  return x.getKind().getValue() == kind;
-}
-
-static ParamAttr operandOf(ParamAttr x, unsigned i = 0) {
-  return llvm::cast<ParamAttr>(x.getOperands()[i]);
-}
 
 /// A number in every element.
 static ParamAttr filled(ArrayRef<int64_t> shape, Type type, int64_t number) {

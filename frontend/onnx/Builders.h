@@ -121,6 +121,8 @@ LogicalResult buildGroupQueryAttention(NodeContext &n);
 
 // BuildExperts.cpp
 LogicalResult buildMoE(NodeContext &n);
+
+// BuildQuantizedExperts.cpp
 LogicalResult buildQMoE(NodeContext &n);
 
 //===----------------------------------------------------------------------===//
