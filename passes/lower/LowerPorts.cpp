@@ -94,7 +94,8 @@ std::set<std::string> FunctionLowering::usedSymbols() {
   auto useSizes = [&](Value value) { llvm::for_each(getDims(value), useAll); };
   llvm::for_each(func.getArguments(), useSizes);
   for (Operation &op : func.front())
-    llvm::for_each(op.getResults(), useSizes);
+    if (!isInRoutedExperts.contains(&op)) // whose results are no buffers
+      llvm::for_each(op.getResults(), useSizes);
   while (!open.empty()) {
     std::string symbol = open.pop_back_val();
     for (StringRef attribute : {kLocalSymbols, kDataSymbols})

@@ -13,7 +13,8 @@
 // memory of their own, and threads meet once less. The step stands where the
 // gate stood. Dispatch joins if it moves the tokens with what this gate chose,
 // unscaled, and they are there before the gate; an exchange or a slice between
-// the two keeps it apart.
+// the two keeps it apart, and so does a step with its experts
+// (LowerRoutedExperts.cpp).
 //
 // The weight is one that the compiler packs, and all floats are f32. A gate
 // whose tokens compete with those of other ranks stays a step of its own, which
@@ -36,13 +37,6 @@ static bool isF32Matrix(Value value) {
   return type.getRank() == 2 && type.getElementType().isF32();
 }
 
-/// Steps that run under other conditions cannot become one.
-static bool runTogether(Operation *a, Operation *b) {
-  return a->getBlock() == b->getBlock() &&
-         a->getDiscardableAttr(kStream) == b->getDiscardableAttr(kStream) &&
-         stepGuard(a) == stepGuard(b);
-}
-
 /// The product that only `gate` reads; null if a router cannot compute it.
 static MatmulOp productOf(GateOp gate) {
   auto product = gate.getLogits().getDefiningOp<MatmulOp>();
@@ -55,12 +49,14 @@ static MatmulOp productOf(GateOp gate) {
 }
 
 /// The dispatch that moves rows by the choices of `gate`; null if there is none
-/// that can stand in its place.
-static DispatchOp dispatchOf(GateOp gate) {
+/// that can stand in its place. `isTaken`: those in another step.
+static DispatchOp dispatchOf(GateOp gate,
+                             const DenseSet<Operation *> &isTaken) {
   for (Operation *user : gate.getExperts().getUsers()) {
     auto dispatch = dyn_cast<DispatchOp>(user);
     if (!dispatch || dispatch.getExperts() != gate.getExperts() ||
-        dispatch.getWeights() || !runTogether(gate, dispatch))
+        dispatch.getWeights() || isTaken.contains(dispatch) ||
+        !runTogether(gate, dispatch))
       continue;
     Operation *source = dispatch.getX().getDefiningOp();
     if (!source || source->isBeforeInBlock(gate))
@@ -74,7 +70,7 @@ void FunctionLowering::findRouters() {
     MatmulOp product = productOf(gate);
     if (!product || !isWeight(product.getRhs()))
       return;
-    DispatchOp dispatch = dispatchOf(gate);
+    DispatchOp dispatch = dispatchOf(gate, isInRoutedExperts);
     routers[gate] = {product, dispatch};
     isInRouter.insert(product);
     if (dispatch)

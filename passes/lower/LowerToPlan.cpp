@@ -15,6 +15,8 @@
 //   constant             bytes in the plan
 //   matmul, gate and     a step "router", if nobody else reads the logits
 //   dispatch             (LowerRouter.cpp)
+//   dispatch, experts    a step "routed_experts", if they follow each other on
+//   and combine          one rank (LowerRoutedExperts.cpp)
 //   gather               "gather_codes" of a table that the file has in codes
 //                        (LowerGather.cpp)
 //   cache_append         a step that writes new entries into a state in place,
@@ -109,10 +111,13 @@ void FunctionLowering::lowerAppend(CacheAppendOp op) {
 void FunctionLowering::lower(Operation &op) {
   bool isNoStep = isa<ParamOp, ConstantOp, func::ReturnOp>(op) ||
                   isWeight(op.getNumResults() ? op.getResult(0) : Value());
-  if (isNoStep || isInRouter.contains(&op) || lowerToView(&op))
+  if (isNoStep || isInRouter.contains(&op) || isInRoutedExperts.contains(&op) ||
+      lowerToView(&op))
     return;
   if (routers.contains(&op))
     return lowerRouter(cast<GateOp>(op));
+  if (routedExperts.contains(&op))
+    return lowerRoutedExperts(cast<CombineOp>(op));
   if (auto append = dyn_cast<CacheAppendOp>(op))
     return lowerAppend(append);
   if (auto gather = dyn_cast<GatherOp>(op); gather && lowerGather(gather))
@@ -131,13 +136,14 @@ void FunctionLowering::lower(Operation &op) {
 
 LogicalResult FunctionLowering::run(MeshAttr mesh) {
   exposeTables();
+  findRoutedExperts();
+  findRouters();
   if (failed(declareSymbols()))
     return failure();
   declareConstraints();
   declareLayers();
   bindInputs();
   reserveOutputs();
-  findRouters();
   for (Operation &op : func.front())
     lower(op);
   bindOutputs();

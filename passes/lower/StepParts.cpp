@@ -134,6 +134,12 @@ StringAttr moe::pass::stepGuard(Operation *op) {
   return guard ? guard.getExprs()[0] : StringAttr();
 }
 
+bool moe::pass::runTogether(Operation *a, Operation *b) {
+  return a->getBlock() == b->getBlock() &&
+         a->getDiscardableAttr(kStream) == b->getDiscardableAttr(kStream) &&
+         stepGuard(a) == stepGuard(b);
+}
+
 //===----------------------------------------------------------------------===//
 // Elementwise programs
 //===----------------------------------------------------------------------===//

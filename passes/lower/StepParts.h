@@ -15,6 +15,9 @@
 
 namespace moe::pass {
 
+/// The first of the weights of moe.experts, by slot.
+inline constexpr unsigned kFirstExpertWeight = 2;
+
 /// Operands as the .td lists them, null where an optional one is absent.
 llvm::SmallVector<mlir::Value> operandSlots(mlir::Operation *op);
 
@@ -27,6 +30,10 @@ llvm::FailureOr<mlir::DictionaryAttr> stepSettings(mlir::Operation *op);
 /// The ranks that take part in `op`, or of which one has the part that it
 /// reads.
 dialect::CommGroup stepGroup(mlir::Operation *op);
+
+/// False for operations that run under different conditions or on different
+/// streams: they cannot become one step.
+bool runTogether(mlir::Operation *a, mlir::Operation *b);
 
 /// The expression in `moe.guard`, which the dialect has verified, or null.
 mlir::StringAttr stepGuard(mlir::Operation *op);

@@ -146,8 +146,8 @@ module attributes {moe.mesh = #moe.mesh<dp = 2, ep = 1, tp = 2>} {
 // CHECK-NOT: plan.layer
 // CHECK-COUNT-2: plan.param
 // CHECK-NOT: plan.param
-// CHECK: plan.step "experts" ins({{.*}}, {{.*}}, %[[W1:.*]], %[[NONE:.*]], %[[W2:.*]], {{.*}}) {{.*}} layer 0
-// CHECK: plan.step "experts" ins({{.*}}, {{.*}}, %[[W1]], %[[NONE]], %[[W2]], {{.*}}) {{.*}} layer 0
+// CHECK: plan.step "routed_experts" ins({{.*}}, {{.*}}, %[[NONE:.*]], %[[W1:.*]], %[[NONE]], %[[W2:.*]], {{.*}}) {{.*}} layer 0
+// CHECK: plan.step "routed_experts" ins({{.*}}, {{.*}}, %[[NONE]], %[[W1]], %[[NONE]], %[[W2]], {{.*}}) {{.*}} layer 0
 !half = tensor<?x8xf32, #moe.dims<b, 8>>
 !picks = tensor<?x1xi32, #moe.dims<b, 1>>
 #here = #moe.placement<1 [[0], [0]]>

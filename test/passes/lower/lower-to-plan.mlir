@@ -42,7 +42,7 @@ func.func @main(%x: tensor<?x8xf32, #moe.dims<batch, 8>> {moe.name = "x"})
 // CHECK: plan.step "gate" ins(%{{.*}}, %[[NONE]], %[[NONE]], %[[NONE]], %[[NONE]])
 // CHECK-SAME: drop_policy = "token"
 // CHECK-SAME: layer 0
-// CHECK: plan.step "experts" ins(%{{.*}}, %{{.*}}, %[[W1:.*]], %[[B1:.*]], %[[W2:.*]], %[[NONE]], %[[NONE]], %[[NONE]])
+// CHECK: plan.step "routed_experts" ins(%{{.*}}, %{{.*}}, %{{.*}}, %[[W1:.*]], %[[B1:.*]], %[[W2:.*]], %[[NONE]], %[[NONE]], %[[NONE]])
 // CHECK-SAME: activation = "relu"
 // CHECK-SAME: layer 0
 func.func @main(%x: tensor<?x4xf32, #moe.dims<t, 4>>, %logits: tensor<?x2xf32, #moe.dims<t, 2>>,
