@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "../plan/TestProgram.h"
 #include "QuantTestData.h"
+#include "StoreTest.h"
 #include "runtime/params/HeldBlocks.h"
 #include "runtime/params/Layouts.h"
 #include "runtime/params/StreamPacked.h"
@@ -27,7 +27,7 @@ namespace {
 enum class Source { Embedded, Reference, Synthetic };
 
 /// Three tensor slices hold parts of W [K, N], which is in codes.
-class QuantStore : public testing::TestWithParam<Source> {
+class QuantStore : public StoreTest<Source> {
 protected:
   static constexpr int64_t kRows = 192, kColumns = 96;
 
@@ -36,34 +36,18 @@ protected:
             std::optional<uint64_t> memoryLimit = std::nullopt) {
     format = newFormat;
     layout = quantLayoutName(format);
-    plan::ProgramT program;
-    program.num_ranks = 3;
-    program.tp = 3;
-    plan::SymbolT &part = add(program.symbols);
-    part.name = "w.local";
-    part.kind = plan::SymbolKind_LocalPart;
-    part.whole = expr(program, whole);
-    part.group = plan::Group_Tp;
+    plan::ProgramT program = slicedProgram(3, whole);
     plan::ParamT &param = add(program.params);
     param.name = "W";
     param.dims = {kRows, kColumns};
     param.part_axis = axis;
     param.part = 0;
     param.layout = layout;
-    StatusOr<PlanWriter> writer = PlanWriter::create(path);
-    ASSERT_TRUE(writer.isOk());
-    addBlock(program, param, *writer);
-    Status status = writer->finish(program);
-    ASSERT_TRUE(status.isOk()) << status.message();
-    StatusOr<PlanFile> opened = PlanFile::open(path);
-    ASSERT_TRUE(opened.isOk()) << opened.status().message();
-    plan = std::make_unique<PlanFile>(*std::move(opened));
+    write(program,
+          [&](PlanWriter &writer) { addBlock(program, param, writer); });
     WeightStoreOptions options;
     options.memoryLimit = memoryLimit;
-    StatusOr<std::unique_ptr<WeightStore>> made =
-        WeightStore::create(*plan, options);
-    ASSERT_TRUE(made.isOk()) << made.status().message();
-    store = *std::move(made);
+    reopen(options);
   }
 
   void addBlock(plan::ProgramT &program, plan::ParamT &param,
@@ -81,14 +65,9 @@ protected:
       block.source = plan::BlockSource_Synthetic;
       block.seed = 9;
     } else {
-      ASSERT_TRUE(
-          writeWholeFile(folder / "w.bin", std::as_bytes(std::span(numbers)))
-              .isOk());
-      plan::WeightFileT &file = add(program.files);
-      file.path = "w.bin";
-      file.size = numbers.size() * 4;
+      writeNumbers(program, numbers);
       plan::ParamExprT &w = add(program.param_exprs);
-      w.ints = {0, static_cast<int64_t>(file.size)};
+      w.ints = {0, static_cast<int64_t>(numbers.size() * 4)};
       w.dims = param.dims;
       plan::ParamExprT &rounded = add(program.param_exprs);
       rounded.kind = plan::ParamExprKind_Quantize;
@@ -142,12 +121,8 @@ protected:
     return values;
   }
 
-  TemporaryFolder folder;
-  std::string path = folder / "codes.moeplan";
   QuantFormat format;
   std::string layout;
-  std::unique_ptr<PlanFile> plan;
-  std::unique_ptr<WeightStore> store;
 };
 
 } // namespace

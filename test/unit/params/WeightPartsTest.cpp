@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "../plan/TestProgram.h"
+#include "StoreTest.h"
 #include "runtime/params/BlockPart.h"
 #include "runtime/params/HeldBlocks.h"
 #include "runtime/params/Layouts.h"
@@ -27,7 +27,7 @@ enum class Source { EmbeddedRow, EmbeddedPanel, Reference, Synthetic };
 
 /// Two owners of rows with three slices each hold parts of the dense matrix W
 /// [24, 80]; experts E [8, 72] of a layer over all ranks are sliced.
-class WeightParts : public testing::TestWithParam<Source> {
+class WeightParts : public StoreTest<Source> {
 protected:
   static constexpr int64_t kRows = 24, kColumns = 80, kHidden = 72;
 
@@ -40,14 +40,7 @@ protected:
   /// A program whose matrix is divided along `axis` by a symbol of the group
   /// tp that stands for a part of `whole`.
   plan::ProgramT makeProgram(int axis, const std::string &whole) {
-    plan::ProgramT program;
-    program.num_ranks = 6;
-    program.tp = 3;
-    plan::SymbolT &part = add(program.symbols);
-    part.name = "columns.local";
-    part.kind = plan::SymbolKind_LocalPart;
-    part.whole = expr(program, whole);
-    part.group = plan::Group_Tp;
+    plan::ProgramT program = slicedProgram(6, whole);
     plan::LayerT &layer = add(program.layers);
     layer.experts = 3;
     layer.k = 1;
@@ -112,31 +105,14 @@ protected:
   }
 
   void open(plan::ProgramT program, WeightStoreOptions options = {}) {
-    StatusOr<PlanWriter> writer = PlanWriter::create(path);
-    ASSERT_TRUE(writer.isOk());
-    if (GetParam() == Source::Reference) {
-      plan::WeightFileT &file = add(program.files);
-      file.path = "w.bin";
-      file.size = values.size() * 4;
-      ASSERT_TRUE(
-          writeWholeFile(folder / "w.bin", std::as_bytes(std::span(values)))
-              .isOk());
-    }
-    for (auto &param : program.params)
-      for (int block = 0; block < std::max(param->experts, 1); ++block)
-        addBlock(program, *param, block, *writer);
-    Status status = writer->finish(program);
-    ASSERT_TRUE(status.isOk()) << status.message();
+    if (GetParam() == Source::Reference)
+      writeNumbers(program, values);
+    write(program, [&](PlanWriter &writer) {
+      for (auto &param : program.params)
+        for (int block = 0; block < std::max(param->experts, 1); ++block)
+          addBlock(program, *param, block, writer);
+    });
     reopen(std::move(options));
-  }
-  void reopen(WeightStoreOptions options) {
-    StatusOr<PlanFile> opened = PlanFile::open(path);
-    ASSERT_TRUE(opened.isOk()) << opened.status().message();
-    plan = std::make_unique<PlanFile>(*std::move(opened));
-    StatusOr<std::unique_ptr<WeightStore>> made =
-        WeightStore::create(*plan, std::move(options));
-    ASSERT_TRUE(made.isOk()) << made.status().message();
-    store = *std::move(made);
   }
 
   /// The part [begin, end) along `axis` of a block as it lies in `layout`.
@@ -179,11 +155,7 @@ protected:
            view.data + view.bytes <= all.data() + all.size();
   }
 
-  TemporaryFolder folder;
-  std::string path = folder / "parts.moeplan";
   std::vector<float> values;
-  std::unique_ptr<PlanFile> plan;
-  std::unique_ptr<WeightStore> store;
 };
 
 } // namespace
