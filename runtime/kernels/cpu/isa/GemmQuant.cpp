@@ -22,7 +22,7 @@ namespace moe::cpu::MOE_ISA {
 /// time, and rows up to which such tiles are faster: words are widened for each
 /// tile again, which takes one multiplication for R multiply-adds.
 #if MOE_ISA_HAS_AVX512
-static constexpr int kQuantRows = 8, kFewRows = 16;
+static constexpr int kQuantRows = 12, kFewRows = 36;
 template <int R> static constexpr int quantPanelsOf() { return R <= 3 ? 4 : 2; }
 #elif MOE_ISA_HAS_FMA
 static constexpr int kQuantRows = 2, kFewRows = 2;
