@@ -161,6 +161,34 @@ protected:
     runner.run({&x, &c, &w1, &b1, &w2, &b2, &w3, &b3}, {&y});
     return y;
   }
+
+  /// Eleven rows of expert 1: the sum over ranks that slice it is what one rank
+  /// gives. Calls onPart(rank, layer, x, counts, part) for each rank.
+  template <typename OnPart>
+  void expectPartsAddUp(const Weights &w, uint32_t slices,
+                        const Holding &holding, OnPart &&onPart) {
+    plan::LayerT whole = layerOf(1), layer = layerOf(slices);
+    Tensor x = Tensor::random(DType::F32, {11, kInputs}, rng);
+    auto one = createThreadCommunicators(1, std::chrono::seconds(5));
+    auto all = createThreadCommunicators(static_cast<int>(slices),
+                                         std::chrono::seconds(5));
+    Tensor expected = run(w, whole, *one[0], x, {0, 11, 0}, holding);
+    Tensor sum = Tensor::zeros(DType::F32, {11, kOutputs});
+    runner.counters = Counters();
+    for (uint32_t r = 0; r < slices; ++r) {
+      // Counts of experts 0 and 1, of 1, or of 1 and 2.
+      std::vector<int32_t> counts = {11};
+      if (r == 0)
+        counts = {0, 11};
+      else if (r == slices - 1)
+        counts = {11, 0};
+      Tensor part = run(w, layer, *all[r], x, counts, holding);
+      onPart(*all[r], layer, x, counts, part);
+      for (int64_t i = 0; i < sum.size(); ++i)
+        sum.set(i, sum.at(i) + part.at(i));
+    }
+    expectClose(sum, expected, 1e-5, 2e-6);
+  }
 };
 
 TEST_P(ExpertSlice, PartialSumsAddUp) {
@@ -169,29 +197,14 @@ TEST_P(ExpertSlice, PartialSumsAddUp) {
     // and 2; with six slices, one has nothing.
     for (uint32_t slices : {2u, 3u, 6u}) {
       Weights w(rng, gating);
-      plan::LayerT whole = layerOf(1), layer = layerOf(slices);
-      Tensor x = Tensor::random(DType::F32, {11, kInputs}, rng);
-      auto one = createThreadCommunicators(1, std::chrono::seconds(5));
-      auto all = createThreadCommunicators(static_cast<int>(slices),
-                                           std::chrono::seconds(5));
-      Tensor expected = run(w, whole, *one[0], x, {0, 11, 0}, "panel16");
-      Tensor sum = Tensor::zeros(DType::F32, {11, kOutputs});
-      runner.counters = Counters();
-      for (uint32_t r = 0; r < slices; ++r) {
-        // Counts of experts 0 and 1, of 1, or of 1 and 2.
-        std::vector<int32_t> counts = {11};
-        if (r == 0)
-          counts = {0, 11};
-        else if (r == slices - 1)
-          counts = {11, 0};
-        Tensor part = run(w, layer, *all[r], x, counts, "panel16");
-        expectEqual(run(w, layer, *all[r], x, counts, "row"), part);
-        expectEqual(run(w, layer, *all[r], x, counts, ""), part);
-        for (int64_t i = 0; i < sum.size(); ++i)
-          sum.set(i, sum.at(i) + part.at(i));
-      }
       SCOPED_TRACE(std::string(gating) + " " + std::to_string(slices));
-      expectClose(sum, expected, 1e-5, 2e-6);
+      expectPartsAddUp(
+          w, slices, "panel16",
+          [&](Communicator &rank, const plan::LayerT &layer, const Tensor &x,
+              const std::vector<int32_t> &counts, const Tensor &part) {
+            expectEqual(run(w, layer, rank, x, counts, "row"), part);
+            expectEqual(run(w, layer, rank, x, counts, ""), part);
+          });
       EXPECT_EQ(runner.counters.expertRows, 3u * 11) << "of slice 0 alone";
       uint64_t factor = std::string(gating) == "none" ? 1 : 2;
       EXPECT_EQ(runner.counters.flops,
@@ -202,17 +215,12 @@ TEST_P(ExpertSlice, PartialSumsAddUp) {
 TEST_P(ExpertSlice, PartialSumsOfHalfPrecisionWeights) {
   for (DType dtype : {DType::F16, DType::BF16}) {
     Weights w(rng, "split", dtype);
-    plan::LayerT whole = layerOf(1), layer = layerOf(2);
-    Tensor x = Tensor::random(DType::F32, {11, kInputs}, rng);
-    auto one = createThreadCommunicators(1, std::chrono::seconds(5));
-    auto two = createThreadCommunicators(2, std::chrono::seconds(5));
-    Tensor expected = run(w, whole, *one[0], x, {0, 11, 0}, "panel16");
-    Tensor sum = run(w, layer, *two[0], x, {0, 11}, "panel16");
-    Tensor second = run(w, layer, *two[1], x, {11, 0}, "panel16");
-    expectEqual(run(w, layer, *two[1], x, {11, 0}, "row"), second);
-    for (int64_t i = 0; i < sum.size(); ++i)
-      sum.set(i, sum.at(i) + second.at(i));
-    expectClose(sum, expected, 1e-5, 2e-6);
+    expectPartsAddUp(w, 2, "panel16",
+                     [&](Communicator &rank, const plan::LayerT &layer,
+                         const Tensor &x, const std::vector<int32_t> &counts,
+                         const Tensor &part) {
+                       expectEqual(run(w, layer, rank, x, counts, "row"), part);
+                     });
   }
 }
 
@@ -226,25 +234,7 @@ TEST_P(ExpertSlice, PartialSumsOfCodes) {
           SCOPED_TRACE(std::string(gating) + " " + quantLayoutName(format) +
                        " " + arithmetic + " " + std::to_string(slices));
           Weights w(rng, gating);
-          Holding holding(format, arithmetic);
-          plan::LayerT whole = layerOf(1), layer = layerOf(slices);
-          Tensor x = Tensor::random(DType::F32, {11, kInputs}, rng);
-          auto one = createThreadCommunicators(1, std::chrono::seconds(5));
-          auto all = createThreadCommunicators(static_cast<int>(slices),
-                                               std::chrono::seconds(5));
-          Tensor expected = run(w, whole, *one[0], x, {0, 11, 0}, holding);
-          Tensor sum = Tensor::zeros(DType::F32, {11, kOutputs});
-          for (uint32_t r = 0; r < slices; ++r) {
-            std::vector<int32_t> counts = {11};
-            if (r == 0)
-              counts = {0, 11};
-            else if (r == slices - 1)
-              counts = {11, 0};
-            Tensor part = run(w, layer, *all[r], x, counts, holding);
-            for (int64_t i = 0; i < sum.size(); ++i)
-              sum.set(i, sum.at(i) + part.at(i));
-          }
-          expectClose(sum, expected, 1e-5, 2e-6);
+          expectPartsAddUp(w, slices, {format, arithmetic}, [](auto &&...) {});
         }
 }
 
