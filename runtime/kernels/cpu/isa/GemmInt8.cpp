@@ -114,10 +114,11 @@ template <int Bits> static constexpr int tileRows() {
   return 2;
 #endif
 }
-/// Panels that a tile of R rows takes at most.
+/// Panels that a tile of R rows takes at most: few, since memory gives more to
+/// fewer ranges at a time.
 template <int R> static constexpr int panelsOf() {
 #if MOE_ISA_HAS_AVX512
-  return R <= 3 ? 4 : 2;
+  return R == 1 ? 1 : 2;
 #else
   return R == 1 ? 2 : 1;
 #endif
@@ -144,12 +145,6 @@ struct TileArgs {
 } // namespace
 
 static constexpr int64_t kLine = 64;
-
-/// Rows up to which memory decides, so that a tile itself brings its codes and
-/// scales nearer, from this many bytes ahead: the hardware follows a panel, but
-/// neither fast enough nor into the next page.
-static constexpr int64_t kStreamedRows = 2;
-static constexpr int64_t kAheadCodes = 2048, kAheadScales = 256;
 
 static MOE_INLINE Columns loadScales(const std::byte *p, DType type, int part) {
   if (type == DType::F16)
@@ -204,24 +199,6 @@ addBlock(const QuantBlock *const (&row)[R], const std::byte *const (&codes)[P],
   }
 }
 
-/// What comes nearer with each block of a tile.
-template <int Bits, int R, int P>
-static MOE_INLINE void bring(const std::byte *const (&codes)[P],
-                             const std::byte *&ahead, int64_t aheadLines) {
-  if constexpr (R <= kStreamedRows) {
-#pragma GCC unroll 16
-    for (int p = 0; p < P; ++p)
-#pragma GCC unroll 16
-      for (int line = 0; line < Bits; ++line)
-        __builtin_prefetch(codes[p] + kAheadCodes + line * kLine);
-  } else {
-    for (int64_t line = aheadLines; line > 0; --line) {
-      __builtin_prefetch(ahead);
-      ahead += kLine;
-    }
-  }
-}
-
 template <int Bits, bool HasZeros, int R, int P>
 static void tile(const TileArgs &t) {
   constexpr int kVectors = P * kParts;
@@ -253,8 +230,6 @@ static void tile(const TileArgs &t) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       int p = v / kParts, part = v % kParts;
-      if constexpr (R <= kStreamedRows)
-        __builtin_prefetch(scales[p] + kAheadScales);
       scale[v] = loadScales(scales[p], t.b.scaleType, part);
       if constexpr (HasZeros)
         zeros[v] = loadZeros(zerosOf[p] + part * kColumns);
@@ -262,7 +237,10 @@ static void tile(const TileArgs &t) {
     int64_t count = std::min(t.end - block, perScale - block % perScale);
     block += count;
     do {
-      bring<Bits, R, P>(codes, ahead, t.aheadLines);
+      for (int64_t line = t.aheadLines; line > 0; --line) {
+        __builtin_prefetch(ahead);
+        ahead += kLine;
+      }
       addBlock<Bits, HasZeros, R, P>(row, codes, scale, zeros, total);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r)
@@ -324,7 +302,7 @@ template <int Bits, bool HasZeros> static void gemmOf(const Int8GemmArgs &g) {
       [&]<int R>(std::integral_constant<int, R>) { most = panelsOf<R>(); });
   for (int64_t p = 0; p < g.panels;) {
     int64_t panels = std::min(most, g.panels - p);
-    withRows<1, 4>(panels, [&]<int P>(std::integral_constant<int, P>) {
+    withRows<1, 2>(panels, [&]<int P>(std::integral_constant<int, P>) {
       allRows<Bits, HasZeros, P>(g, p, tiles);
     });
     p += panels;
