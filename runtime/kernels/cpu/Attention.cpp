@@ -36,7 +36,7 @@ public:
     MOE_ASSIGN_OR_RETURN(AttentionOperands operands, operandsOf(args));
     Scratch scratch;
     cutPads(scratch, operands, numThreads);
-    cutSlots(scratch, operands, maxSlots(operands, numThreads));
+    cutSlots(scratch, operands, numThreads, maxSlots(operands, numThreads));
     return scratch.bytes();
   }
   Status run(const KernelArgs &args, StepContext &context) const override;
@@ -53,7 +53,7 @@ private:
   /// For how many chunks of blocks there is memory.
   static int64_t maxSlots(const AttentionOperands &o, int numThreads);
   static RowSums *cutSlots(Scratch &scratch, const AttentionOperands &o,
-                           int64_t numSlots);
+                           int numThreads, int64_t numSlots);
   uint64_t countFlops(const AttentionOperands &o,
                       const AttentionRows &rows) const;
 
@@ -147,15 +147,21 @@ AttentionPad *AttentionKernel::cutPads(Scratch &scratch,
   return pads;
 }
 
-static int64_t rowsOfBlock(const AttentionOperands &o) {
-  return std::min(kQueryRows, o.groupRows());
+/// Fewer rows where there would be few blocks.
+static int64_t rowsOfBlock(const AttentionOperands &o, int numThreads) {
+  constexpr int64_t kMinRows = 32;
+  int64_t rows = kQueryRows;
+  while (rows > kMinRows && o.batch * o.groups * ceilDiv(o.groupRows(), rows) <
+                                kBlocksPerThread * numThreads)
+    rows /= 2;
+  return std::min(rows, o.groupRows());
 }
 
 int64_t AttentionKernel::maxSlots(const AttentionOperands &o, int numThreads) {
   if (numThreads == 1 || numChunks(o) < 2)
     return 0;
   Scratch one;
-  RowSums::cut(one, rowsOfBlock(o), o.width);
+  RowSums::cut(one, rowsOfBlock(o, numThreads), o.width);
   StatusOr<size_t> bytes = one.bytes();
   int64_t fitting =
       bytes.isOk() ? kMaxChunkBytes / std::max<int64_t>(1, *bytes) : 0;
@@ -164,10 +170,11 @@ int64_t AttentionKernel::maxSlots(const AttentionOperands &o, int numThreads) {
 }
 
 RowSums *AttentionKernel::cutSlots(Scratch &scratch, const AttentionOperands &o,
-                                   int64_t numSlots) {
+                                   int numThreads, int64_t numSlots) {
   auto *slots = scratch.take<RowSums>(numSlots);
+  int64_t rows = rowsOfBlock(o, numThreads);
   for (int64_t i = 0; i < numSlots; ++i) {
-    RowSums slot = RowSums::cut(scratch, rowsOfBlock(o), o.width);
+    RowSums slot = RowSums::cut(scratch, rows, o.width);
     if (slots)
       slots[i] = slot;
   }
@@ -196,7 +203,8 @@ Status AttentionKernel::run(const KernelArgs &args,
   if (o.out->numElements() == 0)
     return Status::ok();
   ThreadPool &pool = context.pool;
-  int64_t blocksPerGroup = ceilDiv(o.groupRows(), kQueryRows);
+  int64_t blockRows = rowsOfBlock(o, pool.numThreads());
+  int64_t blocksPerGroup = ceilDiv(o.groupRows(), blockRows);
   int64_t blocks = o.batch * o.groups * blocksPerGroup;
   int64_t chunks = numChunks(o);
   int64_t slotsThatFit = maxSlots(o, pool.numThreads());
@@ -205,7 +213,8 @@ Status AttentionKernel::run(const KernelArgs &args,
   Scratch scratch(context.workspace);
   AttentionPad *pads = cutPads(scratch, o, pool.numThreads());
   RowSums *slots =
-      sharesChunks ? cutSlots(scratch, o, blocks * chunks) : nullptr;
+      sharesChunks ? cutSlots(scratch, o, pool.numThreads(), blocks * chunks)
+                   : nullptr;
   if (!scratch.fits())
     return expectWorkspace(context, *scratch.bytes());
 
@@ -213,13 +222,13 @@ Status AttentionKernel::run(const KernelArgs &args,
   uint64_t flops = countFlops(o, rows);
   context.counters.flops += flops;
   double work = static_cast<double>(flops);
-  // The last rows of a causal mask see most: they go first.
+  // The blocks of a group follow each other, so that its keys stay in the
+  // second cache. The last rows of a causal mask see most: they go first.
   auto blockOf = [&](int64_t index) {
-    int64_t pair = index % (o.batch * o.groups);
-    int64_t first =
-        (blocksPerGroup - 1 - index / (o.batch * o.groups)) * kQueryRows;
+    int64_t pair = index / blocksPerGroup;
+    int64_t first = (blocksPerGroup - 1 - index % blocksPerGroup) * blockRows;
     return RowBlock{pair / o.groups, pair % o.groups, first,
-                    std::min(kQueryRows, o.groupRows() - first)};
+                    std::min(blockRows, o.groupRows() - first)};
   };
   if (!sharesChunks) {
     forItems(pool, blocks, work, [&](int64_t index, int thread) {
@@ -233,7 +242,7 @@ Status AttentionKernel::run(const KernelArgs &args,
     rows.runChunk(block, item % chunks, rows.visible(block), pads[thread],
                   slots[item]);
   });
-  double sums = static_cast<double>(blocks * chunks * rowsOfBlock(o) * o.width);
+  double sums = static_cast<double>(blocks * chunks * blockRows * o.width);
   forItems(pool, blocks, 2 * sums, [&](int64_t index, int) {
     RowBlock block = blockOf(index);
     RowSums *ofBlock = slots + index * chunks;

@@ -14,17 +14,6 @@
 namespace moe::cpu {
 
 static constexpr float kHidden = AttentionOptions::kHidden;
-/// Lanes of a query in ScoreArgs.
-static constexpr int64_t kQueryLanes = 8;
-
-/// The address of element [b, h, i, 0].
-static std::byte *rowOf(const TensorView &view, int64_t b, int64_t h,
-                        int64_t i) {
-  return const_cast<std::byte *>(blockData(view)) +
-         (b * view.strides[0] + h * view.strides[1] + i * view.strides[2]) *
-             static_cast<int64_t>(dtypeSize(view.dtype));
-}
-
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
@@ -39,17 +28,19 @@ RowSums RowSums::cut(Scratch &scratch, int64_t rows, int64_t width) {
 
 AttentionPad AttentionPad::cut(Scratch &scratch, const AttentionOperands &o) {
   AttentionPad pad;
-  pad.q = scratch.take<float>(kQueryRows * roundUp(o.depth, kQueryLanes));
+  int64_t depth = roundUp(o.depth, kDepthLanes);
+  pad.q = scratch.take<float>(kQueryRows * depth);
+  pad.ranges = scratch.take<KeyRange>(kQueryRows);
   pad.scores = scratch.take<float>(kQueryRows * kKeyBlock);
   pad.keys = scratch.take<float>(kKeyBlock * o.depth);
+  pad.keyPanels = scratch.take<float>(kKeyBlock * depth);
   pad.values = scratch.take<float>(kKeyBlock * roundUp(o.width, kPanel));
+  pad.factors = scratch.take<float>(kQueryRows);
   pad.row = scratch.take<float>(std::max({o.width, o.depth, kKeyBlock}));
   pad.total = RowSums::cut(scratch, kQueryRows, o.width);
   pad.chunk = RowSums::cut(scratch, kQueryRows, o.width);
   return pad;
 }
-
-int64_t AttentionRows::paddedWidth() const { return roundUp(o.width, kPanel); }
 
 //===----------------------------------------------------------------------===//
 // Scores
@@ -99,47 +90,44 @@ void AttentionRows::applyMask(const RowBlock &block, int64_t row, int64_t begin,
   }
 }
 
-/// Returns the factor that the scores still have to be multiplied by.
-float AttentionRows::adjustScores(const RowBlock &block, int64_t row,
-                                  int64_t begin, int64_t count, float *scores,
-                                  float *maskRow) const {
-  float scale = options.scale;
+/// Caps and hides scores of row r.
+void AttentionRows::adjustScores(const RowBlock &block, int64_t r,
+                                 const AttentionPad &pad, int64_t begin,
+                                 int64_t count) const {
+  float *scores = pad.scores + r * kKeyBlock;
   // A positive factor leaves hidden scores at minus infinity.
-  if (options.softcap > 0 || o.mask->present() || !(scale > 0)) {
-    isa.scaleRow(scale, scores, scores, count);
-    scale = 1;
-  }
+  if (scalesFirst())
+    isa.scaleRow(options.scale, scores, scores, count);
   if (options.softcap > 0) {
     std::fill(scores + count, scores + kKeyBlock, 0.0f);
     isa.softcapRow(options.softcap, scores, kKeyBlock);
   }
   if (o.mask->present())
-    applyMask(block, row, begin, count, scores, maskRow);
-  KeyRange range = visible(block.b, row % o.queries);
+    applyMask(block, block.first + r, begin, count, scores, pad.row);
+  KeyRange range = pad.ranges[r];
   int64_t first = std::clamp<int64_t>(range.first - begin, 0, count);
   int64_t end = std::clamp<int64_t>(range.end - begin, 0, count);
   std::fill(scores, scores + first, kHidden);
   std::fill(scores + std::max(first, end), scores + kKeyBlock, kHidden);
-  return scale;
 }
 
 /// Whether the mask hides a block of keys from all rows, and so far below the
 /// scores that they have seen in this chunk that every weight would be exactly
 /// 0: then leaving the block out changes nothing.
-bool AttentionRows::isNegligible(const RowBlock &block, int64_t begin,
-                                 int64_t count, const float *max) const {
+bool AttentionRows::isNegligible(const RowBlock &block, const RowSpan &span,
+                                 int64_t begin, const float *max) const {
   constexpr float kUnderflow = 105; // its weight is 0
   if (!o.mask->present() || o.mask->dtype != DType::Bool ||
       o.maskStrides[3] != 1)
     return false;
-  for (int64_t r = 0; r < block.count; ++r) {
+  for (int64_t r = span.row; r < span.row + span.count; ++r) {
     int64_t row = block.first + r;
     if (!(max[r] - kUnderflow > options.maskFill))
       return false;
     auto *visibleKeys = reinterpret_cast<const uint8_t *>(
         o.maskRow(block.b, headOf(block, row), row % o.queries, begin));
     uint8_t any = 0;
-    for (int64_t j = 0; j < count; ++j)
+    for (int64_t j = 0; j < span.keys; ++j)
       any |= visibleKeys[j];
     if (any)
       return false;
@@ -147,110 +135,64 @@ bool AttentionRows::isNegligible(const RowBlock &block, int64_t begin,
   return true;
 }
 
-void AttentionRows::scoreKeys(const RowBlock &block, const AttentionPad &pad,
-                              int64_t begin, int64_t count) const {
-  ScoreArgs score;
-  score.q = pad.q;
-  score.qStride = 2 * roundUp(o.depth, kQueryLanes);
-  score.k =
-      reinterpret_cast<const float *>(rowOf(*o.k, block.b, block.group, begin));
-  score.kStride = o.k->strides[2];
-  if (!o.readsKeys()) {
-    for (int64_t j = 0; j < count; ++j)
-      isa.loadTile(o.k->dtype, rowOf(*o.k, block.b, block.group, begin + j),
-                   o.k->strides[3], pad.keys + j * o.depth, o.depth);
-    score.k = pad.keys;
-    score.kStride = o.depth;
+void AttentionRows::runSpan(const RowBlock &block, const RowSpan &span,
+                            const AttentionPad &pad, int64_t begin,
+                            const RowSums &out) const {
+  scoreKeys(block, span, pad, begin);
+  for (int64_t r = span.row; r < span.row + span.count; ++r)
+    adjustScores(block, r, pad, begin, span.keys);
+  isa.softmaxRows(scalesFirst() ? 1 : options.scale,
+                  pad.scores + span.row * kKeyBlock, span.count,
+                  out.max + span.row, out.sum + span.row, pad.factors);
+  for (int64_t i = 0; i < span.count; ++i) {
+    float *sums = out.sums + (span.row + i) * paddedWidth();
+    if (pad.factors[i] != 1.0f)
+      isa.scaleRow(pad.factors[i], sums, sums, paddedWidth());
   }
-  score.scores = pad.scores;
-  score.scoreStride = kKeyBlock;
-  score.rows = block.count;
-  score.keys = count;
-  score.depth = o.depth;
-  isa.scoreTile(score);
+  addValues(block, span, pad, begin, out);
 }
 
-//===----------------------------------------------------------------------===//
-// Sums
-//===----------------------------------------------------------------------===//
-
-/// sums += weights * values, key after key.
-void AttentionRows::addValues(const RowBlock &block, const AttentionPad &pad,
-                              int64_t begin, int64_t count,
-                              const RowSums &out) const {
-  GemmArgs gemm;
-  gemm.a = pad.scores;
-  gemm.aStride = kKeyBlock;
-  gemm.rows = block.count;
-  gemm.panels = paddedWidth() / kPanel;
-  gemm.panelStride = kPanel;
-  gemm.c = out.sums;
-  gemm.cStride = paddedWidth();
-  gemm.accumulate = true;
-  // Panels may run over the end of a row, into columns of the sums that nobody
-  // reads; behind the very last row there may be no memory.
-  bool isLast = begin + count == o.keys && paddedWidth() != o.width;
-  int64_t readable = o.readsValues() ? count - (isLast ? 1 : 0) : 0;
-  if (readable > 0) {
-    gemm.b = reinterpret_cast<const float *>(
-        rowOf(*o.v, block.b, block.group, begin));
-    gemm.bStride = o.v->strides[2];
-    gemm.depth = readable;
-    isa.gemm(gemm);
-  }
-  if (readable == count)
-    return;
-  for (int64_t j = readable; j < count; ++j) {
-    float *to = pad.values + j * paddedWidth();
-    isa.loadTile(o.v->dtype, rowOf(*o.v, block.b, block.group, begin + j),
-                 o.v->strides[3], to, o.width);
-    std::fill(to + o.width, to + paddedWidth(), 0.0f);
-  }
-  gemm.a = pad.scores + readable;
-  gemm.b = pad.values + readable * paddedWidth();
-  gemm.bStride = paddedWidth();
-  gemm.depth = count - readable;
-  isa.gemm(gemm);
+/// The rows from `row` on that see all keys of a block; else a few rows, as far
+/// as one of them sees.
+RowSpan AttentionRows::nextSpan(const RowBlock &block, const AttentionPad &pad,
+                                int64_t row, int64_t begin,
+                                int64_t count) const {
+  constexpr int64_t kFewRows = 12;
+  constexpr int64_t kMaskedRows = 32; // a mask may hide the keys from them
+  if (!isPacked(block))
+    return {row, block.count - row, count};
+  auto seesAll = [&](int64_t r) {
+    return pad.ranges[r].first <= begin && pad.ranges[r].end >= begin + count;
+  };
+  int64_t most = o.mask->present() ? kMaskedRows : block.count;
+  int64_t last = std::min(block.count, row + most);
+  RowSpan span{row, 0, count};
+  while (row + span.count < last && seesAll(row + span.count))
+    ++span.count;
+  if (span.count > 0)
+    return span;
+  span.count = std::min(kFewRows, block.count - row);
+  span.keys = 0;
+  for (int64_t r = row; r < row + span.count; ++r)
+    if (pad.ranges[r].first < begin + count)
+      span.keys = std::max(span.keys, pad.ranges[r].end - begin);
+  span.keys = std::min(span.keys, count);
+  return span;
 }
 
-void AttentionRows::runBlock(const RowBlock &block, const AttentionPad &pad,
-                             int64_t begin, int64_t count,
-                             const RowSums &out) const {
-  scoreKeys(block, pad, begin, count);
-  for (int64_t r = 0; r < block.count; ++r) {
-    float *scores = pad.scores + r * kKeyBlock;
-    float scale =
-        adjustScores(block, block.first + r, begin, count, scores, pad.row);
-    float factor = isa.softmaxBlock(scale, scores, out.max + r, out.sum + r);
-    float *sums = out.sums + r * paddedWidth();
-    if (factor != 1.0f)
-      isa.scaleRow(factor, sums, sums, paddedWidth());
-  }
-  addValues(block, pad, begin, count, out);
-}
-
-void AttentionRows::loadQueries(const RowBlock &block,
-                                const AttentionPad &pad) const {
-  int64_t pairStride = 2 * roundUp(o.depth, kQueryLanes);
-  for (int64_t r = 0; r < block.count; ++r) {
-    int64_t row = block.first + r;
-    const std::byte *query =
-        rowOf(*o.q, block.b, headOf(block, row), row % o.queries);
-    const float *from = reinterpret_cast<const float *>(query);
-    if (!o.readsQueries()) {
-      isa.loadTile(o.q->dtype, query, o.q->strides[3], pad.row, o.depth);
-      from = pad.row;
-    }
-    float *to = pad.q + r / 2 * pairStride + r % 2 * kQueryLanes;
-    for (int64_t d = 0; d < o.depth; d += kQueryLanes) {
-      int64_t count = std::min(kQueryLanes, o.depth - d);
-      if (count == kQueryLanes) {
-        std::memcpy(to + 2 * d, from + d, kQueryLanes * sizeof(float));
-        continue;
-      }
-      std::copy_n(from + d, count, to + 2 * d);
-      std::fill(to + 2 * d + count, to + 2 * d + kQueryLanes, 0.0f);
-    }
+void AttentionRows::runKeys(const RowBlock &block, const AttentionPad &pad,
+                            int64_t begin, int64_t count,
+                            const RowSums &out) const {
+  bool isReady = !isPacked(block);
+  RowSpan span{0, 0, 0};
+  for (int64_t row = 0; row < block.count; row += span.count) {
+    span = nextSpan(block, pad, row, begin, count);
+    if (span.keys <= 0 || isNegligible(block, span, begin, out.max))
+      continue;
+    if (!isReady)
+      packKeys(block, pad, begin, count);
+    isReady = true;
+    runSpan(block, span, pad, begin, out);
   }
 }
 
@@ -263,11 +205,8 @@ void AttentionRows::runChunk(const RowBlock &block, int64_t chunk,
   int64_t first = std::max(chunk * kChunkKeys, range.first);
   int64_t end = std::min((chunk + 1) * kChunkKeys, range.end);
   for (int64_t begin = first / kKeyBlock * kKeyBlock; begin < end;
-       begin += kKeyBlock) {
-    int64_t count = std::min(kKeyBlock, end - begin);
-    if (!isNegligible(block, begin, count, out.max))
-      runBlock(block, pad, begin, count, out);
-  }
+       begin += kKeyBlock)
+    runKeys(block, pad, begin, std::min(kKeyBlock, end - begin), out);
 }
 
 void AttentionRows::merge(const RowSums &total, const RowSums &next,

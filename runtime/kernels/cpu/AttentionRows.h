@@ -31,9 +31,13 @@
 
 namespace moe::cpu {
 
-inline constexpr int64_t kQueryRows = 32;
+inline constexpr int64_t kQueryRows = 128;
+/// So many rows are worth packing keys for.
+inline constexpr int64_t kPackedRows = 64;
 /// A multiple of kKeyBlock.
 inline constexpr int64_t kChunkKeys = 512;
+/// Products read depths that are rounded up to this with zeros.
+inline constexpr int64_t kDepthLanes = 8;
 
 struct AttentionOptions {
   static constexpr float kHidden = -std::numeric_limits<float>::infinity();
@@ -78,6 +82,14 @@ private:
   }
 };
 
+/// The address of element [b, h, i, 0].
+inline std::byte *rowOf(const TensorView &view, int64_t b, int64_t h,
+                        int64_t i) {
+  return const_cast<std::byte *>(blockData(view)) +
+         (b * view.strides[0] + h * view.strides[1] + i * view.strides[2]) *
+             static_cast<int64_t>(dtypeSize(view.dtype));
+}
+
 /// Positions [first, end) that a query sees.
 struct KeyRange {
   int64_t first, end;
@@ -86,6 +98,12 @@ struct KeyRange {
 /// Rows [first, first + count) of group `group` of row b of the batch.
 struct RowBlock {
   int64_t b, group, first, count;
+};
+
+/// Rows [row, row + count) of a block that treat a block of keys alike: no row
+/// sees any behind the first `keys`.
+struct RowSpan {
+  int64_t row, count, keys;
 };
 
 /// What the rows of a block have summed up over some keys.
@@ -99,11 +117,14 @@ struct RowSums {
 
 /// Memory of one thread.
 struct AttentionPad {
-  float *q;      ///< as ScoreArgs has it
-  float *scores; ///< [kQueryRows][kKeyBlock]
-  float *keys;   ///< [kKeyBlock][depth]
-  float *values; ///< [kKeyBlock][width rounded up to 16]
-  float *row;    ///< [max(width, depth, kKeyBlock)]
+  float *q;         ///< as ScoreArgs or PackedScoreArgs has it
+  KeyRange *ranges; ///< [kQueryRows], the keys that each row sees
+  float *scores;    ///< [kQueryRows][kKeyBlock]
+  float *keys;      ///< [kKeyBlock][depth]
+  float *keyPanels; ///< as packKeys leaves them
+  float *values;    ///< [kKeyBlock][width rounded up to 16]
+  float *factors;   ///< [kQueryRows] of the sums
+  float *row;       ///< [max(width, depth, kKeyBlock)]
   RowSums total, chunk;
 
   static AttentionPad cut(Scratch &scratch, const AttentionOperands &operands);
@@ -135,24 +156,46 @@ public:
   void finish(const RowBlock &block, const RowSums &total) const;
 
 private:
+  static bool isPacked(const RowBlock &block) {
+    return block.count >= kPackedRows;
+  }
   int64_t headOf(const RowBlock &block, int64_t row) const {
     return block.group * o.headsPerGroup + row / o.queries;
   }
+  int64_t paddedDepth() const;
   int64_t paddedWidth() const;
-  void runBlock(const RowBlock &block, const AttentionPad &pad, int64_t begin,
-                int64_t count, const RowSums &out) const;
-  bool isNegligible(const RowBlock &block, int64_t begin, int64_t count,
+
+  // The loop over keys.
+  RowSpan nextSpan(const RowBlock &block, const AttentionPad &pad, int64_t row,
+                   int64_t begin, int64_t count) const;
+  void runKeys(const RowBlock &block, const AttentionPad &pad, int64_t begin,
+               int64_t count, const RowSums &out) const;
+  void runSpan(const RowBlock &block, const RowSpan &span,
+               const AttentionPad &pad, int64_t begin,
+               const RowSums &out) const;
+  bool isNegligible(const RowBlock &block, const RowSpan &span, int64_t begin,
                     const float *max) const;
-  void scoreKeys(const RowBlock &block, const AttentionPad &pad, int64_t begin,
-                 int64_t count) const;
-  void addValues(const RowBlock &block, const AttentionPad &pad, int64_t begin,
-                 int64_t count, const RowSums &out) const;
-  float adjustScores(const RowBlock &block, int64_t row, int64_t begin,
-                     int64_t count, float *scores, float *maskRow) const;
+  /// Whether scores are scaled before the softmax.
+  bool scalesFirst() const {
+    return options.softcap > 0 || o.mask->present() || !(options.scale > 0);
+  }
+  void adjustScores(const RowBlock &block, int64_t r, const AttentionPad &pad,
+                    int64_t begin, int64_t count) const;
   void applyMask(const RowBlock &block, int64_t row, int64_t begin,
                  int64_t count, float *scores, float *maskRow) const;
   void finishRow(const RowBlock &block, int64_t row, float max, float sum,
                  float *sums) const;
+
+  // Products of few rows read keys where they are, those of many in panels.
+  const float *keyRows(const RowBlock &block, const AttentionPad &pad,
+                       int64_t begin, int64_t count, int64_t &stride) const;
+  void packKeys(const RowBlock &block, const AttentionPad &pad, int64_t begin,
+                int64_t count) const;
+  void scoreKeys(const RowBlock &block, const RowSpan &span,
+                 const AttentionPad &pad, int64_t begin) const;
+  void addValues(const RowBlock &block, const RowSpan &span,
+                 const AttentionPad &pad, int64_t begin,
+                 const RowSums &out) const;
 
   const Isa &isa;
   const AttentionOptions &options;

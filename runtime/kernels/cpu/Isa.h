@@ -150,6 +150,18 @@ struct ScoreArgs {
   int64_t depth = 0;
 };
 
+/// The same scores, bit for bit, of many queries and keys in panels.
+struct PackedScoreArgs {
+  const float *q = nullptr; ///< [rows][depth]
+  int64_t qStride = 0;
+  const float *panels = nullptr; ///< as packKeys leaves them
+  float *scores = nullptr;       ///< [rows][16 for each panel]
+  int64_t scoreStride = 0;
+  int64_t rows = 0;
+  int64_t numPanels = 0;
+  int64_t depth = 0; ///< rounded up to 8 with zeros
+};
+
 /// Keys in one block of attention; scores are padded to it with -inf.
 inline constexpr int64_t kKeyBlock = 64;
 
@@ -191,16 +203,27 @@ struct Isa {
   /// y = y + a * x.
   void (*axpyRow)(float a, const float *x, float *y, int64_t count);
 
+  /// Each pair (a, b) of x, neighbours or `pairs` apart, becomes
+  /// (a cos - b sin, b cos + a sin); y may be x.
+  void (*rotateRow)(const float *x, const float *cos, const float *sin,
+                    float *y, int64_t pairs, bool interleaved);
+
   void (*scoreTile)(const ScoreArgs &args);
+  /// Keys [keys][depth] to panels [keys / 16][depth][16]; both are rounded up,
+  /// the depth to 8, with zeros.
+  void (*packKeys)(const float *k, int64_t kStride, int64_t keys, int64_t depth,
+                   float *panels);
+  void (*scorePacked)(const PackedScoreArgs &args);
   /// softcap * tanh(x / softcap) in place, count a multiple of 8.
   void (*softcapRow)(float softcap, float *x, int64_t count);
   /// scores[j] = fill where visible[j] is 0.
   void (*hideScores)(const uint8_t *visible, float fill, float *scores,
                      int64_t count);
-  /// One step of the online softmax: kKeyBlock scores become weights
-  /// exp(scale * score - max); `max` and `sum` go on, and the factor for what
-  /// was accumulated before is returned.
-  float (*softmaxBlock)(float scale, float *scores, float *max, float *sum);
+  /// One step of the online softmax: kKeyBlock scores of each row become
+  /// weights exp(scale * score - max); `max` and `sum` go on, and what was
+  /// accumulated before has to be multiplied by the factors.
+  void (*softmaxRows)(float scale, float *scores, int64_t rows, float *max,
+                      float *sum, float *factors);
 
   // Elementwise programs; null if the operation has no such operand type.
   TileFunction (*unaryTile)(ElementwiseOp op, RegisterKind kind);

@@ -34,8 +34,6 @@ private:
   int64_t rowFloats(const KernelArgs &args) const {
     return 2 * args.inputs[0].dims[3] + rotaryDim;
   }
-  void rotate(const float *x, const float *cos, const float *sin, float *y,
-              int64_t depth) const;
 
   bool interleaved;
   int64_t rotaryDim;
@@ -62,25 +60,6 @@ Status RotaryKernel::check(const KernelArgs &args) const {
                      " does not fit x " + shapeText(x));
   }
   return Status::ok();
-}
-
-void RotaryKernel::rotate(const float *x, const float *cos, const float *sin,
-                          float *y, int64_t depth) const {
-  int64_t half = rotaryDim / 2;
-  if (interleaved) {
-    for (int64_t i = 0; i < half; ++i) {
-      float a = x[2 * i], b = x[2 * i + 1];
-      y[2 * i] = a * cos[i] - b * sin[i];
-      y[2 * i + 1] = b * cos[i] + a * sin[i];
-    }
-  } else {
-    for (int64_t i = 0; i < half; ++i) {
-      float a = x[i], b = x[i + half];
-      y[i] = a * cos[i] - b * sin[i];
-      y[i + half] = b * cos[i] + a * sin[i];
-    }
-  }
-  std::copy(x + rotaryDim, x + depth, y + rotaryDim);
 }
 
 Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
@@ -113,24 +92,31 @@ Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
     return const_cast<const float *>(buffer);
   };
   bool isDirect = out.dtype == DType::F32 && out.strides[3] == 1;
-  // Head after head, so that the rows of one head follow each other in memory;
-  // the table of so many positions stays in the first cache.
-  constexpr int64_t kPositions = 32;
-  int64_t parts = ceilDiv(length, kPositions);
+  // Head after head, so that the rows of one head follow each other in memory
+  // for as long as the table of their positions stays in the second cache.
+  constexpr int64_t kMinPositions = 32, kMaxPositions = 128;
+  int64_t positions = std::clamp(ceilDiv(length, 4 * context.pool.numThreads()),
+                                 kMinPositions, kMaxPositions);
+  int64_t parts = ceilDiv(length, positions);
   auto body = [&](int64_t begin, int64_t end, int thread) {
     float *from = memory + thread * rowFloats(args), *to = from + depth;
     float *c = to + depth, *s = c + half;
     for (int64_t item = begin; item < end; ++item) {
-      int64_t b = item / parts, first = item % parts * kPositions;
-      int64_t last = std::min(length, first + kPositions);
+      int64_t b = item / parts, first = item % parts * positions;
+      int64_t last = std::min(length, first + positions);
       for (int64_t h = 0; h < heads; ++h)
         for (int64_t position = first; position < last; ++position) {
           std::byte *target = rowOf(out, b, h, position);
           float *y = isDirect ? reinterpret_cast<float *>(target) : to;
-          rotate(read(x, rowOf(x, b, h, position), x.strides[3], depth, from),
-                 read(cos, tableRow(cos, b, position), cos.strides[2], half, c),
-                 read(sin, tableRow(sin, b, position), sin.strides[2], half, s),
-                 y, depth);
+          const float *values =
+              read(x, rowOf(x, b, h, position), x.strides[3], depth, from);
+          isa.rotateRow(
+              values,
+              read(cos, tableRow(cos, b, position), cos.strides[2], half, c),
+              read(sin, tableRow(sin, b, position), sin.strides[2], half, s), y,
+              half, interleaved);
+          if (rotaryDim < depth)
+            std::copy(values + rotaryDim, values + depth, y + rotaryDim);
           if (!isDirect)
             isa.storeTile(out.dtype, y, target, out.strides[3], depth);
         }
@@ -138,7 +124,7 @@ Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
   };
   forRange(context.pool, x.dims[0] * parts,
            4.0 * static_cast<double>(heads * depth) *
-               static_cast<double>(std::min(length, kPositions)),
+               static_cast<double>(std::min(length, positions)),
            body);
   return Status::ok();
 }

@@ -232,6 +232,21 @@ TEST_P(Attention, HalfPrecision) {
   }
 }
 
+TEST_P(Attention, ManyRowsReadPackedKeys) {
+  for (DType dtype : {DType::F32, DType::F16})
+    for (bool causal : {false, true})
+      for (int64_t window : {0, 70})
+        for (bool hasMask : {false, true}) {
+          Config c{.S = 150, .T = 200, .D = 20, .Dv = 12, .dtype = dtype};
+          c.causal = causal;
+          c.window = window;
+          Operands o(c, rng);
+          if (hasMask)
+            o.mask = Tensor::random(DType::Bool, {1, 1, c.S, c.T}, rng);
+          check(c, o);
+        }
+}
+
 TEST_P(Attention, RowsDoNotDependOnTheirNumber) {
   // The last rows alone, and one row at a time with growing keys, as decoding
   // does: the same bits.

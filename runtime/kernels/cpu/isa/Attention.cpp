@@ -14,33 +14,76 @@
 #include "runtime/kernels/cpu/isa/Functions.h"
 #include "runtime/kernels/cpu/isa/VecMath.h"
 
+#include <algorithm>
+
 namespace moe::cpu::MOE_ISA {
 
-static MOE_INLINE const float *queryOf(const ScoreArgs &s, int64_t row) {
-  return s.q + row / 2 * s.qStride + row % 2 * kLanes;
+//===----------------------------------------------------------------------===//
+// Scores
+//===----------------------------------------------------------------------===//
+
+// A register holds the chains of one query and one key, or those of both
+// queries of a pair.
+template <typename V> constexpr int kQueriesOf = sizeof(V) / sizeof(F32x8);
+
+template <typename V> static MOE_INLINE V chainsOf(const float *p);
+template <> MOE_INLINE F32x8 chainsOf<F32x8>(const float *p) { return load(p); }
+static MOE_INLINE F32x8 forQueries(F32x8 key, F32x8) { return key; }
+
+/// `out` has a row of C scores for each query.
+template <int C>
+static MOE_INLINE void storeScores(const F32x8 *acc, float *out, int64_t) {
+  if constexpr (C == 1) {
+    out[0] = sumLanes(acc[0]);
+  } else {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; c += 4)
+      sumLanes4(acc + c, out + c);
+  }
 }
 
-/// Scores of R queries and C keys; C is 1, 4 or 8.
-template <int R, int C>
+#if MOE_ISA_HAS_AVX512
+template <> MOE_INLINE F32x16 chainsOf<F32x16>(const float *p) {
+  return loadWide(p);
+}
+static MOE_INLINE F32x16 forQueries(F32x8 key, F32x16) { return twice(key); }
+
+template <int C>
+static MOE_INLINE void storeScores(const F32x16 *acc, float *out,
+                                   int64_t stride) {
+  if constexpr (C == 1) {
+    out[0] = sumLanes(lowHalf(acc[0]));
+    out[stride] = sumLanes(highHalf(acc[0]));
+  } else {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; c += 4)
+      sumHalves4(acc + c, out + c, out + stride + c);
+  }
+}
+#endif
+
+/// Scores of R registers of queries and C keys; C is 1, 4 or 8.
+template <typename V, int R, int C>
 static MOE_INLINE void scores(const ScoreArgs &s, int64_t row, int64_t key) {
-  F32x8 acc[R][C];
+  V acc[R][C];
   const float *q[R];
   const float *k = s.k + key * s.kStride;
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    q[r] = queryOf(s, row + r);
+    int64_t query = row + r * kQueriesOf<V>;
+    q[r] = s.q + query / 2 * s.qStride + query % 2 * kLanes;
 #pragma GCC unroll 8
     for (int c = 0; c < C; ++c)
-      acc[r][c] = splat(0);
+      acc[r][c] = splat<V>(0);
   }
   auto step = [&](int64_t d, auto loadKey) __attribute__((always_inline)) {
-    F32x8 x[R];
+    V x[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
-      x[r] = load(q[r] + 2 * d);
+      x[r] = chainsOf<V>(q[r] + 2 * d);
 #pragma GCC unroll 8
     for (int c = 0; c < C; ++c) {
-      F32x8 y = loadKey(k + c * s.kStride + d);
+      V y = forQueries(loadKey(k + c * s.kStride + d), V{});
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r)
         acc[r][c] = fma(x[r], y, acc[r][c]);
@@ -52,109 +95,50 @@ static MOE_INLINE void scores(const ScoreArgs &s, int64_t row, int64_t key) {
   if (d < s.depth)
     step(d, [&](const float *p) { return loadPartial(p, s.depth - d); });
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    float *out = s.scores + (row + r) * s.scoreStride + key;
-    if constexpr (C == 1) {
-      out[0] = sumLanes(acc[r][0]);
-    } else {
-#pragma GCC unroll 8
-      for (int c = 0; c < C; c += 4)
-        sumLanes4(acc[r] + c, out + c);
-    }
-  }
+  for (int r = 0; r < R; ++r)
+    storeScores<C>(acc[r],
+                   s.scores + (row + r * kQueriesOf<V>)*s.scoreStride + key,
+                   s.scoreStride);
 }
 
-template <int R, int C> static void scoreRows(const ScoreArgs &s, int64_t row) {
+/// Scores of R registers of queries and all keys, C at a time.
+template <typename V, int R, int C>
+static void scoreRows(const ScoreArgs &s, int64_t row) {
   int64_t key = 0;
   for (; key + C <= s.keys; key += C)
-    scores<R, C>(s, row, key);
+    scores<V, R, C>(s, row, key);
   for (; key < s.keys; ++key)
-    scores<R, 1>(s, row, key);
-}
-
-#if MOE_ISA_HAS_AVX512
-/// Scores of P pairs of queries and C keys; C is 1 or 8. A register holds the
-/// chains of both queries of a pair.
-template <int P, int C>
-static MOE_INLINE void pairScores(const ScoreArgs &s, int64_t row,
-                                  int64_t key) {
-  F32x16 acc[P][C];
-  const float *q = queryOf(s, row);
-  const float *k = s.k + key * s.kStride;
-#pragma GCC unroll 8
-  for (int p = 0; p < P; ++p)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c)
-      acc[p][c] = splat<F32x16>(0);
-  auto step = [&](int64_t d, auto loadKey) __attribute__((always_inline)) {
-    F32x16 x[P];
-#pragma GCC unroll 8
-    for (int p = 0; p < P; ++p)
-      x[p] = loadWide(q + p * s.qStride + 2 * d);
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) {
-      F32x16 y = twice(loadKey(k + c * s.kStride + d));
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p)
-        acc[p][c] = fma(x[p], y, acc[p][c]);
-    }
-  };
-  int64_t d = 0;
-  for (; d + kLanes <= s.depth; d += kLanes)
-    step(d, [](const float *p) { return load(p); });
-  if (d < s.depth)
-    step(d, [&](const float *p) { return loadPartial(p, s.depth - d); });
-#pragma GCC unroll 8
-  for (int p = 0; p < P; ++p) {
-    float *low = s.scores + (row + 2 * p) * s.scoreStride + key;
-    float *high = low + s.scoreStride;
-    if constexpr (C == 1) {
-      low[0] = sumLanes(lowHalf(acc[p][0]));
-      high[0] = sumLanes(highHalf(acc[p][0]));
-    } else {
-#pragma GCC unroll 8
-      for (int c = 0; c < C; c += 4)
-        sumHalves4(acc[p] + c, low + c, high + c);
-    }
-  }
-}
-
-template <int P> static void scorePairs(const ScoreArgs &s, int64_t row) {
-  int64_t key = 0;
-  for (; key + 8 <= s.keys; key += 8)
-    pairScores<P, 8>(s, row, key);
-  for (; key < s.keys; ++key)
-    pairScores<P, 1>(s, row, key);
+    scores<V, R, 1>(s, row, key);
 }
 
 void scoreTile(const ScoreArgs &s) {
   int64_t row = 0;
+#if MOE_ISA_HAS_AVX512
   // Two times four rows are better than six and two.
   for (; s.rows - row >= 6 && s.rows - row != 8 && s.rows - row != 9; row += 6)
-    scorePairs<3>(s, row);
+    scoreRows<F32x16, 3, 8>(s, row);
   for (; s.rows - row >= 4; row += 4)
-    scorePairs<2>(s, row);
+    scoreRows<F32x16, 2, 8>(s, row);
   for (; s.rows - row >= 2; row += 2)
-    scorePairs<1>(s, row);
+    scoreRows<F32x16, 1, 8>(s, row);
   if (row < s.rows)
-    scoreRows<1, 8>(s, row);
-}
-#else
-void scoreTile(const ScoreArgs &s) {
-  int64_t row = 0;
-#if MOE_ISA_HAS_FMA
+    scoreRows<F32x8, 1, 8>(s, row);
+#elif MOE_ISA_HAS_FMA
   for (; row + 3 <= s.rows; row += 3)
-    scoreRows<3, 4>(s, row);
+    scoreRows<F32x8, 3, 4>(s, row);
   if (s.rows - row == 2)
-    return scoreRows<2, 4>(s, row);
+    scoreRows<F32x8, 2, 4>(s, row);
   if (s.rows - row == 1)
-    return scoreRows<1, 8>(s, row);
+    scoreRows<F32x8, 1, 8>(s, row);
 #else
   for (; row < s.rows; ++row)
-    scoreRows<1, 4>(s, row);
+    scoreRows<F32x8, 1, 4>(s, row);
 #endif
 }
-#endif
+
+//===----------------------------------------------------------------------===//
+// Softmax
+//===----------------------------------------------------------------------===//
 
 void softcapRow(float softcap, float *x, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes)
@@ -167,40 +151,91 @@ void hideScores(const uint8_t *visible, float fill, float *scores,
     scores[j] = visible[j] ? scores[j] : fill;
 }
 
-float softmaxBlock(float scale, float *scores, float *max, float *sum) {
-  constexpr int kVectors = kKeyBlock / kWideLanes;
-  const float infinity = std::numeric_limits<float>::infinity();
-  Wide x[kVectors];
+static constexpr int kScoreVectors = kKeyBlock / kWideLanes;
+
+static MOE_INLINE void loadScores(float scale, const float *scores, Wide *x) {
 #pragma GCC unroll 8
-  for (int i = 0; i < kVectors; ++i)
+  for (int i = 0; i < kScoreVectors; ++i)
     x[i] = scale * loadWide(scores + i * kWideLanes);
+}
+
+static MOE_INLINE float largestOf(const Wide *x) {
   Wide lanes = maxOf(maxOf(x[0], x[1]), maxOf(x[2], x[3]));
 #if MOE_ISA_HAS_AVX512
-  float largest = maxLanes(maxOf(lowHalf(lanes), highHalf(lanes)));
+  return maxLanes(maxOf(lowHalf(lanes), highHalf(lanes)));
 #else
-  lanes = maxOf(lanes, maxOf(maxOf(x[4], x[5]), maxOf(x[6], x[7])));
-  float largest = maxLanes(lanes);
+  return maxLanes(maxOf(lanes, maxOf(maxOf(x[4], x[5]), maxOf(x[6], x[7]))));
 #endif
-  if (!(largest > *max))
-    largest = *max;
+}
+
+/// Scores to weights exp(scale * score - max); returns their sums by lanes.
+static MOE_INLINE F32x8 weighScores(float scale, float max, float *scores) {
+  const float infinity = std::numeric_limits<float>::infinity();
   // While everything is hidden, minus infinity gives the weight 0, and a NaN
   // among the scores stays one.
-  const Wide shift = splat<Wide>(largest == -infinity ? 0 : largest);
+  const Wide shift = splat<Wide>(max == -infinity ? 0 : max);
+  Wide x[kScoreVectors];
+  loadScores(scale, scores, x);
 #pragma GCC unroll 8
-  for (int i = 0; i < kVectors; ++i)
-    store(scores + i * kWideLanes, expOfNegative(x[i] - shift));
-  F32x8 y[kKeyBlock / kLanes];
-#pragma GCC unroll 8
-  for (int i = 0; i < kKeyBlock / kLanes; ++i)
-    y[i] = load(scores + i * kLanes);
-  F32x8 partial =
-      ((y[0] + y[1]) + (y[2] + y[3])) + ((y[4] + y[5]) + (y[6] + y[7]));
-  float factor = 1;
-  if (*max != largest)
-    factor = expOf(splat(*max - largest))[0];
-  *max = largest;
-  *sum = *sum * factor + sumLanes(partial);
-  return factor;
+  for (int i = 0; i < kScoreVectors; ++i) {
+    x[i] = expOfNegative(x[i] - shift);
+    store(scores + i * kWideLanes, x[i]);
+  }
+#if MOE_ISA_HAS_AVX512
+  F32x8 y[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    y[i] = lowHalf(x[i]) + highHalf(x[i]);
+  return (y[0] + y[1]) + (y[2] + y[3]);
+#else
+  return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+#endif
+}
+
+/// What the change of a largest score makes of what was summed up before.
+static void factorsOf(float *changes, int64_t rows) {
+  for (int64_t r = 0; r < rows; r += kLanes) {
+    int64_t lanes = rows - r;
+    bool isFull = lanes >= kLanes;
+    F32x8 change = isFull ? load(changes + r) : loadPartial(changes + r, lanes);
+    // The difference of infinities is not a number, and nothing changes.
+    F32x8 factor = select(change < splat(0), expOf(change), splat(1));
+    if (isFull)
+      store(changes + r, factor);
+    else
+      storePartial(changes + r, factor, lanes);
+  }
+}
+
+void softmaxRows(float scale, float *scores, int64_t rows, float *max,
+                 float *sum, float *factors) {
+  // What is a choice in one row after the other is none in vectors of rows.
+  bool isSame = true;
+  for (int64_t r = 0; r < rows; ++r) {
+    Wide x[kScoreVectors];
+    loadScores(scale, scores + r * kKeyBlock, x);
+    float largest = largestOf(x);
+    largest = largest > max[r] ? largest : max[r];
+    factors[r] = max[r] - largest;
+    isSame &= max[r] == largest;
+    max[r] = largest;
+  }
+  if (isSame)
+    std::fill_n(factors, rows, 1.0f);
+  else
+    factorsOf(factors, rows);
+  for (int64_t r = 0; r < rows; r += 4) {
+    F32x8 lanes[4] = {};
+    float sums[4];
+    const int64_t count = rows - r < 4 ? rows - r : 4;
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i)
+      if (i < count)
+        lanes[i] = weighScores(scale, max[r + i], scores + (r + i) * kKeyBlock);
+    sumLanes4(lanes, sums);
+    for (int i = 0; i < count; ++i)
+      sum[r + i] = sum[r + i] * factors[r + i] + sums[i];
+  }
 }
 
 } // namespace moe::cpu::MOE_ISA

@@ -35,11 +35,17 @@ void rmsNormRow(const float *x, const float *scale, const float *bias,
 void sigmoidRow(const float *x, float *y, int64_t count);
 void scaleRow(float a, const float *x, float *y, int64_t count);
 void axpyRow(float a, const float *x, float *y, int64_t count);
+void rotateRow(const float *x, const float *cos, const float *sin, float *y,
+               int64_t pairs, bool interleaved);
 void scoreTile(const ScoreArgs &args);
+void packKeys(const float *k, int64_t kStride, int64_t keys, int64_t depth,
+              float *panels);
+void scorePacked(const PackedScoreArgs &args);
 void softcapRow(float softcap, float *x, int64_t count);
 void hideScores(const uint8_t *visible, float fill, float *scores,
                 int64_t count);
-float softmaxBlock(float scale, float *scores, float *max, float *sum);
+void softmaxRows(float scale, float *scores, int64_t rows, float *max,
+                 float *sum, float *factors);
 TileFunction unaryTile(ElementwiseOp op, RegisterKind kind);
 TileFunction binaryTile(ElementwiseOp op, RegisterKind kind);
 TileFunction compareTile(ElementwiseOp op, RegisterKind kind);

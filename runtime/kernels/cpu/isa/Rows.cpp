@@ -13,6 +13,8 @@
 #include "runtime/kernels/cpu/isa/Functions.h"
 #include "runtime/kernels/cpu/isa/VecMath.h"
 
+#include <utility>
+
 namespace moe::cpu::MOE_ISA {
 
 static constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -133,6 +135,55 @@ void axpyRow(float a, const float *x, float *y, int64_t count) {
                  fma(factor, loadPartial(x + i, count - i),
                      loadPartial(y + i, count - i)),
                  count - i);
+}
+
+/// Pairs of neighbours; four of them in a vector.
+static void rotateNeighbours(const float *x, const float *cos, const float *sin,
+                             float *y, int64_t pairs) {
+  auto twice = [](const float *p) __attribute__((always_inline)) {
+    F32x4 v;
+    std::memcpy(&v, p, sizeof v);
+    return __builtin_shufflevector(v, v, 0, 0, 1, 1, 2, 2, 3, 3);
+  };
+  const F32x8 signs = {-1, 1, -1, 1, -1, 1, -1, 1};
+  int64_t i = 0;
+  for (; i + 4 <= pairs; i += 4) {
+    F32x8 v = load(x + 2 * i);
+    F32x8 other = __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+    store(y + 2 * i, v * twice(cos + i) + signs * (other * twice(sin + i)));
+  }
+  for (; i < pairs; ++i) {
+    float a = x[2 * i], b = x[2 * i + 1];
+    y[2 * i] = a * cos[i] - b * sin[i];
+    y[2 * i + 1] = b * cos[i] + a * sin[i];
+  }
+}
+
+void rotateRow(const float *x, const float *cos, const float *sin, float *y,
+               int64_t pairs, bool interleaved) {
+  if (interleaved)
+    return rotateNeighbours(x, cos, sin, y, pairs);
+  auto rotate = [&](int64_t i, auto read) __attribute__((always_inline)) {
+    auto a = read(x + i), b = read(x + pairs + i);
+    auto c = read(cos + i), s = read(sin + i);
+    return std::pair(a * c - b * s, b * c + a * s);
+  };
+  int64_t i = 0;
+  for (; i + kWideLanes <= pairs; i += kWideLanes) {
+    auto [a, b] = rotate(i, [](const float *p) { return loadWide(p); });
+    store(y + i, a);
+    store(y + pairs + i, b);
+  }
+  for (; i + kLanes <= pairs; i += kLanes) {
+    auto [a, b] = rotate(i, [](const float *p) { return load(p); });
+    store(y + i, a);
+    store(y + pairs + i, b);
+  }
+  for (; i < pairs; ++i) {
+    auto [a, b] = rotate(i, [](const float *p) { return *p; });
+    y[i] = a;
+    y[pairs + i] = b;
+  }
 }
 
 template <typename F>
