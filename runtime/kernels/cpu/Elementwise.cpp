@@ -27,6 +27,7 @@ struct Operand {
   int64_t elementBytes;
   DType dtype;
   bool isScalar;
+  bool isDense; ///< f32 in the order of the elements
   int64_t strides[kMaxRank];
 };
 
@@ -172,6 +173,14 @@ Status ElementwiseKernel::arrange(const KernelArgs &args,
     }
   }
   mergeDims(geometry);
+  for (Operand &operand : geometry.operands) {
+    operand.isDense = operand.dtype == DType::F32;
+    int64_t stride = 1;
+    for (int d = geometry.rank - 1; d >= 0; --d) {
+      operand.isDense &= operand.strides[d] == stride;
+      stride *= geometry.dims[d];
+    }
+  }
   return Status::ok();
 }
 
@@ -208,9 +217,27 @@ static void forSegments(const Geometry &g, const Operand &o, int64_t position,
   }
 }
 
-/// Whether registers can be the memory itself.
-static bool isInPlace(const Geometry &g, const Operand &o) {
-  return o.dtype == DType::F32 && g.rank == 1 && o.strides[0] == 1;
+/// The memory of elements that lie side by side within the innermost
+/// dimension, or null.
+static std::byte *withinRow(const Geometry &g, const Operand &o,
+                            int64_t position, int64_t count) {
+  int last = g.rank - 1;
+  if (o.dtype != DType::F32 || g.rank == 0 || o.strides[last] != 1 ||
+      position % g.dims[last] + count > g.dims[last])
+    return nullptr;
+  std::byte *memory = nullptr;
+  forSegments(
+      g, o, position, count,
+      [&](std::byte *data, int64_t, int64_t, int64_t) { memory = data; });
+  return memory;
+}
+
+/// The memory of elements [position, position + count), if it can serve as a
+/// register, or null.
+static inline std::byte *inPlace(const Geometry &g, const Operand &o,
+                                 int64_t position, int64_t count) {
+  return o.isDense ? o.data + position * o.elementBytes
+                   : withinRow(g, o, position, count);
 }
 
 /// Whether any two of the operands, one of them an output, share memory.
@@ -265,15 +292,17 @@ private:
     return r >= program.numInputs() &&
            program.isConstant(r - program.numInputs());
   }
-  /// Whether result i is written where it belongs, without a copy.
-  bool isDirect(size_t i, int64_t count) const {
+  /// Where result i is written without a copy, or null.
+  std::byte *directResult(size_t i, int64_t position, int64_t count) const {
     const std::vector<int> &results = program.results();
-    return count == kTile && canShare &&
-           isInPlace(g, g.operands[program.numInputs() + i]) &&
-           results[i] >= program.numInputs() && !isConstant(results[i]) &&
-           std::count(results.begin(), results.end(), results[i]) == 1;
+    bool isDirect = count == kTile && canShare &&
+                    results[i] >= program.numInputs() &&
+                    !isConstant(results[i]) &&
+                    std::count(results.begin(), results.end(), results[i]) == 1;
+    return isDirect ? inPlace(g, g.operands[program.numInputs() + i], position,
+                              count)
+                    : nullptr;
   }
-
   void fillOnce(int64_t count);
   void loadInputs(int64_t position, int64_t count);
   void placeResults(int64_t position, int64_t count);
@@ -310,10 +339,10 @@ void TileRunner::loadInputs(int64_t position, int64_t count) {
     const Operand &o = g.operands[i];
     if (o.isScalar)
       continue;
-    if (count == kTile && canShare && isInPlace(g, o)) {
-      reg[i] = o.data + position * o.elementBytes;
+    reg[i] =
+        count == kTile && canShare ? inPlace(g, o, position, count) : nullptr;
+    if (reg[i])
       continue;
-    }
     reg[i] = slot(i);
     int64_t bytes = registerBytes(registerKind(o.dtype));
     forSegments(
@@ -326,10 +355,9 @@ void TileRunner::loadInputs(int64_t position, int64_t count) {
 
 void TileRunner::placeResults(int64_t position, int64_t count) {
   for (size_t i = 0; i < program.results().size(); ++i) {
-    const Operand &o = g.operands[program.numInputs() + i];
     int r = program.results()[i];
-    if (isDirect(i, count))
-      reg[r] = o.data + position * o.elementBytes;
+    if (std::byte *memory = directResult(i, position, count))
+      reg[r] = memory;
     else if (r >= program.numInputs())
       reg[r] = slot(r);
   }
@@ -358,7 +386,7 @@ void TileRunner::execute(int64_t count) {
 
 void TileRunner::storeResults(int64_t position, int64_t count) {
   for (size_t i = 0; i < program.results().size(); ++i) {
-    if (isDirect(i, count))
+    if (directResult(i, position, count))
       continue;
     const Operand &o = g.operands[program.numInputs() + i];
     auto *values = static_cast<const std::byte *>(reg[program.results()[i]]);

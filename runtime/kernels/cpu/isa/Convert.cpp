@@ -22,40 +22,6 @@ template <typename T> static MOE_INLINE T element(const void *x, int64_t i) {
     return static_cast<const T *>(x)[i];
 }
 
-void loadTile(DType dtype, const void *x, int64_t stride, void *reg,
-              int64_t count) {
-  visitElement(dtype, [&]<typename T>(T) {
-    using R = typename Register<T>::Type;
-    R *out = static_cast<R *>(reg);
-    if (stride == 1) {
-      for (int64_t i = 0; i < count; ++i)
-        out[i] = Register<T>::load(element<T>(x, i));
-    } else if (stride == 0) {
-      R value = count > 0 ? Register<T>::load(element<T>(x, 0)) : R();
-      for (int64_t i = 0; i < count; ++i)
-        out[i] = value;
-    } else {
-      for (int64_t i = 0; i < count; ++i)
-        out[i] = Register<T>::load(element<T>(x, i * stride));
-    }
-  });
-}
-
-void storeTile(DType dtype, const void *reg, void *y, int64_t stride,
-               int64_t count) {
-  visitElement(dtype, [&]<typename T>(T) {
-    const auto *x = static_cast<const typename Register<T>::Type *>(reg);
-    T *out = static_cast<T *>(y);
-    if (stride == 1) {
-      for (int64_t i = 0; i < count; ++i)
-        out[i] = Register<T>::store(x[i]);
-    } else {
-      for (int64_t i = 0; i < count; ++i)
-        out[i * stride] = Register<T>::store(x[i]);
-    }
-  });
-}
-
 #if MOE_ISA_HAS_FMA
 static void halfToFloats(const uint16_t *x, float *y, int64_t count) {
   int64_t i = 0;
@@ -76,6 +42,50 @@ static void floatsToHalf(const float *x, uint16_t *y, int64_t count) {
     y[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT);
 }
 #endif
+
+void loadTile(DType dtype, const void *x, int64_t stride, void *reg,
+              int64_t count) {
+#if MOE_ISA_HAS_FMA
+  if (dtype == DType::F16 && stride == 1)
+    return halfToFloats(static_cast<const uint16_t *>(x),
+                        static_cast<float *>(reg), count);
+#endif
+  visitElement(dtype, [&]<typename T>(T) {
+    using R = typename Register<T>::Type;
+    R *out = static_cast<R *>(reg);
+    if (stride == 1) {
+      for (int64_t i = 0; i < count; ++i)
+        out[i] = Register<T>::load(element<T>(x, i));
+    } else if (stride == 0) {
+      R value = count > 0 ? Register<T>::load(element<T>(x, 0)) : R();
+      for (int64_t i = 0; i < count; ++i)
+        out[i] = value;
+    } else {
+      for (int64_t i = 0; i < count; ++i)
+        out[i] = Register<T>::load(element<T>(x, i * stride));
+    }
+  });
+}
+
+void storeTile(DType dtype, const void *reg, void *y, int64_t stride,
+               int64_t count) {
+#if MOE_ISA_HAS_FMA
+  if (dtype == DType::F16 && stride == 1)
+    return floatsToHalf(static_cast<const float *>(reg),
+                        static_cast<uint16_t *>(y), count);
+#endif
+  visitElement(dtype, [&]<typename T>(T) {
+    const auto *x = static_cast<const typename Register<T>::Type *>(reg);
+    T *out = static_cast<T *>(y);
+    if (stride == 1) {
+      for (int64_t i = 0; i < count; ++i)
+        out[i] = Register<T>::store(x[i]);
+    } else {
+      for (int64_t i = 0; i < count; ++i)
+        out[i * stride] = Register<T>::store(x[i]);
+    }
+  });
+}
 
 void toF32(DType from, const void *x, float *y, int64_t count) {
 #if MOE_ISA_HAS_FMA
@@ -168,6 +178,18 @@ static void roundLoop(const void *a, const void *, const void *, void *out,
   for (int64_t i = 0; i < count; ++i)
     y[i] = Register<T>::load(Register<T>::store(x[i]));
 }
+
+#if MOE_ISA_HAS_FMA
+template <>
+void roundLoop<Half>(const void *a, const void *, const void *, void *out,
+                     int64_t count) {
+  const float *x = static_cast<const float *>(a);
+  float *y = static_cast<float *>(out);
+  for (int64_t i = 0; i < count; i += kLanes)
+    store(y + i, _mm256_cvtph_ps(
+                     _mm256_cvtps_ph(load(x + i), _MM_FROUND_TO_NEAREST_INT)));
+}
+#endif
 
 TileFunction roundTile(DType dtype) {
   switch (dtype) {
