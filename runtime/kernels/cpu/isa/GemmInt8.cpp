@@ -137,7 +137,8 @@ struct TileArgs {
   QuantPanels b;
   float *c;
   int64_t cStride;
-  int64_t begin = 0, end = 0; ///< from the first block on, c is added to
+  /// Blocks [begin, end); totals go on from c unless begin is 0.
+  int64_t begin = 0, end = 0;
   /// What comes into the cache meanwhile, a number of lines for each block.
   const std::byte *ahead = nullptr;
   int64_t aheadLines = 0;
