@@ -184,6 +184,32 @@ void add(benchmark::State &state) {
   runStep(state, runner, {&x, &y}, {&z}, 12.0 * static_cast<double>(count));
 }
 
+/// Args: elements; x + y of f16.
+void addHalf(benchmark::State &state) {
+  KernelRunner runner(benchMachine());
+  int64_t count = state.range(0);
+  Tensor x = Tensor::random(DType::F16, {count}, runner.rng);
+  Tensor y = Tensor::random(DType::F16, {count}, runner.rng);
+  Tensor z = Tensor::zeros(DType::F16, {count});
+  runner.step("elementwise").instr("add", DType::F16, 0, 1).results({2});
+  runStep(state, runner, {&x, &y}, {&z}, 6.0 * static_cast<double>(count));
+}
+
+/// Args: rows, columns; gelu(x + b) with a b for each column.
+void geluOfSum(benchmark::State &state) {
+  KernelRunner runner(benchMachine());
+  int64_t rows = state.range(0), width = state.range(1);
+  Tensor x = Tensor::random(DType::F32, {rows, width}, runner.rng);
+  Tensor b = Tensor::random(DType::F32, {width}, runner.rng);
+  Tensor y = Tensor::zeros(DType::F32, {rows, width});
+  runner.step("elementwise")
+      .instr("add", DType::F32, 0, 1)
+      .instr("gelu_erf", DType::F32, 2)
+      .results({3});
+  runStep(state, runner, {&x, &b}, {&y},
+          8.0 * static_cast<double>(rows * width));
+}
+
 /// Args: elements; y * silu(x + b).
 void program(benchmark::State &state) {
   KernelRunner runner(benchMachine());
@@ -245,7 +271,7 @@ BENCHMARK(attention)
     ->Args({1, 16, 16, 512, 512, 128})
     ->Args({1, 16, 4, 512, 512, 128})
     ->Args({1, 16, 16, 512, 512, 64})
-    ->Args({1, 16, 16, 256, 256, 128})
+    ->Args({1, 16, 16, 256, 256, 64})
     ->Args({1, 8, 8, 2048, 2048, 128})
     ->Args({1, 4, 4, 256, 256, 28})
     ->Args({8, 16, 16, 1, 2049, 128}); // from memory
@@ -298,12 +324,15 @@ BENCHMARK(softmax)
     ->Args({4096, 2048})
     ->Args({32768, 2048});
 BENCHMARK(add)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20)->Arg(32 << 20);
+BENCHMARK(addHalf)->UseRealTime()->Arg(32 << 20);
+BENCHMARK(geluOfSum)->UseRealTime()->Args({16384, 2048});
 BENCHMARK(program)->UseRealTime()->Arg(256)->Arg(2048)->Arg(8 << 20)->Arg(
     32 << 20);
 BENCHMARK(rotary)
     ->UseRealTime()
     ->Args({1, 16, 128})
     ->Args({4096, 16, 128})
+    ->Args({16384, 16, 128})
     ->Args({32768, 16, 128});
 BENCHMARK(gather)
     ->UseRealTime()

@@ -15,6 +15,7 @@
 #include "runtime/kernels/cpu/isa/Functions.h"
 #include "runtime/kernels/cpu/isa/RowCounts.h"
 #include "runtime/kernels/cpu/isa/Vec.h"
+
 #include <algorithm>
 
 namespace moe::cpu::MOE_ISA {
