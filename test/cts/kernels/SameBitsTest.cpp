@@ -146,6 +146,29 @@ TEST_P(SameBits, OfExperts) {
   });
 }
 
+// The second expert of a token comes before its first one in every third token.
+TEST_P(SameBits, OfRoutedExperts) {
+  Tensor w1 = weight({kExperts, kInputs, kHidden});
+  Tensor w2 = weight({kExperts, kHidden, kOutputs});
+  Tensor w3 = weight({kExperts, kInputs, kHidden});
+  Tensor b1 = Tensor::random(DType::F32, {kExperts, kHidden}, rng);
+  Tensor b2 = Tensor::random(DType::F32, {kExperts, kOutputs}, rng);
+  Tensor mix = Tensor::random(DType::F32, {kMostRows, 2}, rng);
+  expectSameBits([&](KernelRunner &runner, int64_t rows) {
+    Tensor chosen = Tensor::zeros(DType::I32, {rows, 2});
+    for (int64_t i = 0; i < 2 * rows; ++i)
+      chosen.set(i, (i / 2 + i % 2) % kExperts);
+    Tensor some = firstRows(x, rows), weights = firstRows(mix, rows);
+    Tensor absent = Tensor::absent();
+    Tensor y = Tensor::zeros(DType::F32, {rows, kOutputs});
+    network(runner, "routed_experts")
+        .with("num_experts", kExperts)
+        .run({&some, &chosen, &weights, &w1, &b1, &w2, &b2, &w3, &absent},
+             {&y});
+    return y;
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Ways, SameBits,
                          testing::Combine(testing::ValuesIn(allIsaNames()),
                                           testing::ValuesIn(allWays())),
