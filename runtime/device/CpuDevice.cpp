@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/device/Device.h"
+#include "runtime/support/HugePages.h"
 
 #include <cstring>
 #include <string>
@@ -20,8 +21,6 @@
 using namespace moe;
 
 namespace {
-
-constexpr size_t kHugePageBytes = size_t(2) << 20;
 
 class CpuStream final : public Stream {
 public:
@@ -61,9 +60,7 @@ public:
       return Status(StatusCode::OutOfMemory, "cannot allocate " +
                                                  std::to_string(bytes) +
                                                  " bytes of memory");
-    // Only a hint: without large pages everything works, slower.
-    if (bytes >= kHugePageBytes)
-      (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    preferHugePages(memory, bytes);
     buffer =
         std::make_unique<CpuBuffer>(static_cast<std::byte *>(memory), bytes);
     return buffer;

@@ -11,6 +11,7 @@
 #include "runtime/params/Layouts.h"
 #include "runtime/params/PackHeld.h"
 #include "runtime/support/CheckedMath.h"
+#include "runtime/support/HugePages.h"
 
 #include <cstring>
 #include <map>
@@ -23,8 +24,9 @@ using namespace moe;
 namespace {
 
 struct FreeAligned {
+  std::align_val_t alignment = std::align_val_t(kAlignment);
   void operator()(std::byte *bytes) const {
-    ::operator delete(bytes, std::align_val_t(kAlignment));
+    ::operator delete(bytes, alignment);
   }
 };
 using AlignedBytes = std::unique_ptr<std::byte, FreeAligned>;
@@ -137,9 +139,15 @@ StatusOr<AlignedBytes> WeightStore::Impl::allocate(const plan::ParamT &param,
               std::to_string(memoryLimit) + " bytes are used (see --memory)");
     memoryUsed += bytes;
   }
-  AlignedBytes memory(static_cast<std::byte *>(
-      ::operator new(bytes, std::align_val_t(kAlignment), std::nothrow)));
-  if (!memory)
+  FreeAligned release;
+  if (bytes >= kHugePageBytes)
+    release.alignment = std::align_val_t(kHugePageBytes);
+  AlignedBytes memory(static_cast<std::byte *>(::operator new(
+                          bytes, release.alignment, std::nothrow)),
+                      release);
+  if (memory)
+    preferHugePages(memory.get(), bytes);
+  else
     return Status(StatusCode::OutOfMemory,
                   "param " + param.name + ": no memory for a block of " +
                       std::to_string(bytes) + " bytes");
