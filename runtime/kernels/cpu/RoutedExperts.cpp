@@ -107,6 +107,11 @@ RoutedExpertsKernel::callOf(const KernelArgs &args,
     return badPlan("experts " + shapeText(experts) + " do not fit x " +
                    shapeText(*call.x));
   call.rows = experts.numElements();
+  auto numbers = checkedMul(static_cast<uint64_t>(call.rows),
+                            static_cast<uint64_t>(call.sizes.outputs));
+  if (!numbers || *numbers > INT64_MAX / sizeof(float))
+    return badPlan("the outputs of " + std::to_string(call.rows) +
+                   " choices exceed all memory");
   call.rowsTogether = std::max<int64_t>(experts.dims[1], 1);
   if (!weights.present())
     return call;
