@@ -7,7 +7,9 @@
 
 #include "tools/peaks/PeakLoops.h"
 
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -184,12 +186,28 @@ MOE_MULTIPLY_LOOP(multiplyInt8Avx512Vnni, "avx512f,avx512bw,avx512vnni",
 
 #endif
 
+/// Whether kernels may use `isa`: what MOE_CPU_ISA holds them to holds for the
+/// loops that they are compared with.
+static bool isAllowed(std::string_view isa) {
+  constexpr std::string_view kIsas[] = {"portable", "avx2", "avx512",
+                                        "avx512vnni"};
+  const char *wanted = std::getenv("MOE_CPU_ISA");
+  for (std::string_view each : kIsas) {
+    if (each == isa)
+      return true;
+    if (wanted && each == wanted)
+      return false;
+  }
+  return true;
+}
+
 std::vector<MultiplyLoop> moe::tools::f32Loops() {
   std::vector<MultiplyLoop> loops = {{"multiply, add", 8 * kSums, multiplyF32}};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+  if (isAllowed("avx2") && __builtin_cpu_supports("avx2") &&
+      __builtin_cpu_supports("fma"))
     loops.push_back({"FMA, 8 numbers", 16 * kSums, multiplyF32Fma});
-  if (__builtin_cpu_supports("avx512f"))
+  if (isAllowed("avx512") && __builtin_cpu_supports("avx512f"))
     loops.push_back({"FMA, 16 numbers", 32 * kSums, multiplyF32Avx512});
 #endif
   return loops;
@@ -199,13 +217,13 @@ std::vector<MultiplyLoop> moe::tools::int8Loops() {
   std::vector<MultiplyLoop> loops = {
       {"16-bit multiply, add", 16 * kSums, multiplyInt16}};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2"))
+  if (isAllowed("avx2") && __builtin_cpu_supports("avx2"))
     loops.push_back({"maddubs, 32 bytes", 64 * kSums, multiplyInt8Avx2});
-  if (__builtin_cpu_supports("avx512bw"))
+  if (isAllowed("avx512") && __builtin_cpu_supports("avx512bw"))
     loops.push_back({"maddubs, 64 bytes", 128 * kSums, multiplyInt8Avx512});
-  if (__builtin_cpu_supports("avxvnni"))
+  if (isAllowed("avx512vnni") && __builtin_cpu_supports("avxvnni"))
     loops.push_back({"VNNI, 32 bytes", 64 * kSums, multiplyInt8AvxVnni});
-  if (__builtin_cpu_supports("avx512vnni"))
+  if (isAllowed("avx512vnni") && __builtin_cpu_supports("avx512vnni"))
     loops.push_back({"VNNI, 64 bytes", 128 * kSums, multiplyInt8Avx512Vnni});
 #endif
   return loops;

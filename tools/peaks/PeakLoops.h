@@ -38,7 +38,8 @@ struct MultiplyLoop {
   uint64_t (*run)(int64_t rounds);
 };
 
-/// The loops that this machine can run.
+/// The loops that this machine can run; those that multiply have no
+/// instructions beyond the set that MOE_CPU_ISA names, if it does.
 std::vector<ReadLoop> readLoops();
 /// f32 multiply-add.
 std::vector<MultiplyLoop> f32Loops();

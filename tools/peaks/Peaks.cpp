@@ -9,6 +9,7 @@
 
 #include "runtime/support/CoreLease.h"
 #include "runtime/support/Cores.h"
+#include "runtime/support/HugePages.h"
 #include "runtime/support/ThreadPool.h"
 
 #include <algorithm>
@@ -197,8 +198,7 @@ StatusOr<std::unique_ptr<PeakMeter>> PeakMeter::create(int threads) {
                       " bytes to measure the bandwidth with");
   impl->memory = static_cast<std::byte *>(memory);
   impl->bytes = bytes;
-  // Only a hint: without large pages everything works, slower.
-  (void)madvise(memory, bytes, MADV_HUGEPAGE);
+  preferHugePages(memory, bytes);
   // Pages that nobody has written are all the same page of zeros.
   auto touch = [&](int64_t piece, int) {
     std::memset(impl->memory + piece * kPieceBytes, 1, kPieceBytes);

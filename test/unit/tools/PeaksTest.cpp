@@ -52,6 +52,24 @@ TEST(PeakLoops, EveryLoopOfThisMachineRuns) {
   EXPECT_NE(sum, 0u);
 }
 
+TEST(PeakLoops, StayWithinTheSetThatKernelsAreHeldTo) {
+  size_t all = f32Loops().size(), allOfInt8 = int8Loops().size();
+  ASSERT_EQ(setenv("MOE_CPU_ISA", "avx2", 1), 0);
+  for (const std::vector<MultiplyLoop> &loops : {f32Loops(), int8Loops()})
+    for (const MultiplyLoop &loop : loops) {
+      std::string name = loop.name;
+      EXPECT_EQ(name.find("VNNI"), std::string::npos) << name;
+      EXPECT_EQ(name.find("64 bytes"), std::string::npos) << name;
+      EXPECT_EQ(name.find("16 numbers"), std::string::npos) << name;
+    }
+  ASSERT_EQ(setenv("MOE_CPU_ISA", "portable", 1), 0);
+  EXPECT_EQ(f32Loops().size(), 1u);
+  EXPECT_EQ(int8Loops().size(), 1u);
+  ASSERT_EQ(unsetenv("MOE_CPU_ISA"), 0);
+  EXPECT_EQ(f32Loops().size(), all);
+  EXPECT_EQ(int8Loops().size(), allOfInt8);
+}
+
 TEST(PeakMeter, MeasuresAllRatesAndAgain) {
   StatusOr<std::unique_ptr<PeakMeter>> meter = PeakMeter::create(2);
   ASSERT_TRUE(meter.isOk()) << meter.status().message();
