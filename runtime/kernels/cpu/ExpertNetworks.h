@@ -15,6 +15,7 @@
 
 #include "runtime/kernels/cpu/Networks.h"
 
+#include <optional>
 #include <vector>
 
 namespace moe::cpu {
@@ -45,6 +46,12 @@ protected:
   Status checkNetworks(const Call &call, std::span<const int32_t> counts,
                        const FfnOperands &operands, Counters &counters) const;
   FfnOperands::Index indexOf(int64_t local) const override;
+  /// Experts of this rank, or slices of them, if experts are placed.
+  std::optional<int64_t> numHeld() const {
+    if (config.numExperts < 0)
+      return std::nullopt;
+    return static_cast<int64_t>(config.held.size());
+  }
 
 private:
   ExpertConfig config;

@@ -107,6 +107,11 @@ StatusOr<FfnSizes> FfnOperands::sizes(const std::string &step,
   sizes.inputs = w1->dims[w1->rank - 2];
   sizes.hidden = w2->dims[w2->rank - 2];
   sizes.outputs = w2->dims[w2->rank - 1];
+  // Matrices without elements may have any sizes, of which memory of rows is
+  // computed.
+  if (std::max({sizes.inputs, sizes.hidden, sizes.outputs}) > INT32_MAX)
+    return badOperand(step, "w2", *w2,
+                      "fewer than 2^31 inputs, hidden values and outputs");
   bool isDouble =
       gating == Gating::Interleaved || gating == Gating::Concatenated;
   int64_t columns = isDouble ? 2 * sizes.hidden : sizes.hidden;

@@ -150,6 +150,10 @@ StatusOr<Problem> MatmulKernel::problemOf(const KernelArgs &args) const {
   if (lhs.rank < 2 || rhs.rank < 2 || out.rank != std::max(lhs.rank, rhs.rank))
     return badPlan("operands " + shapeText(lhs) + " and " + shapeText(rhs) +
                    " do not give " + shapeText(out));
+  // Packed memory is for the right side; codes have fewer bytes than elements.
+  if (lhs.layout != "row")
+    return badPlan("lhs has layout '" + std::string(lhs.layout) +
+                   "', expected 'row'");
   Problem p;
   p.rows = lhs.dims[lhs.rank - 2];
   p.depth = lhs.dims[lhs.rank - 1];

@@ -30,6 +30,7 @@
 #include "runtime/plan/StepAttributes.h"
 
 #include <atomic>
+#include <optional>
 
 namespace moe::cpu {
 
@@ -71,6 +72,7 @@ public:
   Status run(const KernelArgs &args, StepContext &context) const override;
 
 private:
+  Status checkNumExperts(const TensorView &w1) const;
   StatusOr<Call> callOf(const KernelArgs &args,
                         const FfnOperands &operands) const;
   Buffers cutAll(Scratch &scratch, const Call &call,
@@ -94,6 +96,20 @@ private:
 // Operands and memory
 //===----------------------------------------------------------------------===//
 
+/// No tensor has a size of this number, which memory depends on: it must not
+/// exceed the experts that have weights. Blocks are known when they are loaded.
+Status RoutedExpertsKernel::checkNumExperts(const TensorView &w1) const {
+  std::optional<int64_t> held = numHeld();
+  if (!held && w1.rank == 3)
+    held = w1.dims[0];
+  else if (!held && !w1.blocks.empty())
+    held = static_cast<int64_t>(w1.blocks.size());
+  if (!held || numExperts <= *held)
+    return Status::ok();
+  return badPlan("num_experts is " + std::to_string(numExperts) +
+                 ", but there are weights of " + std::to_string(*held));
+}
+
 StatusOr<NetworksKernel::Call>
 RoutedExpertsKernel::callOf(const KernelArgs &args,
                             const FfnOperands &operands) const {
@@ -107,6 +123,7 @@ RoutedExpertsKernel::callOf(const KernelArgs &args,
     return badPlan("experts " + shapeText(experts) + " do not fit x " +
                    shapeText(*call.x));
   call.rows = experts.numElements();
+  MOE_RETURN_IF_ERROR(checkNumExperts(*operands.w1));
   auto numbers = checkedMul(static_cast<uint64_t>(call.rows),
                             static_cast<uint64_t>(call.sizes.outputs));
   if (!numbers || *numbers > INT64_MAX / sizeof(float))
@@ -154,7 +171,8 @@ StatusOr<size_t> RoutedExpertsKernel::workspaceBytes(const KernelArgs &args,
 //===----------------------------------------------------------------------===//
 
 /// Gives the choices of some tokens rows, and the experts their parts. The
-/// choices were checked.
+/// choices were checked, and passes that are done cannot have changed them: no
+/// buffer of a plan shares memory with one of another type.
 Pass RoutedExpertsKernel::takeTokens(const Call &call,
                                      const FfnOperands &operands,
                                      const Buffers &buffers,
@@ -242,6 +260,9 @@ void RoutedExpertsKernel::computeOutputs(const KernelArgs &args,
                           buffers.outputs + row * rowBytes, thread);
         if (!areKept)
           return;
+        // Zeros are here before the pool hands out items. Every item releases
+        // its outputs; the last one acquires those of all others, as additions
+        // of other threads in between do not break what each has released.
         std::atomic_ref<int32_t> finished(buffers.finished[panels.begin]);
         if (finished.fetch_add(1, std::memory_order_acq_rel) + 1 ==
             itemsOfGroup)

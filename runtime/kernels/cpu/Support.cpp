@@ -24,6 +24,9 @@ Status CpuKernel::unsupported(const std::string &what) const {
 
 Status CpuKernel::expectContiguous(const TensorView &view,
                                    const char *operand) const {
+  if (view.layout != "row")
+    return badPlan("operand '" + std::string(operand) + "' has layout '" +
+                   std::string(view.layout) + "', expected 'row'");
   if (view.isContiguous())
     return Status::ok();
   return badPlan("operand '" + std::string(operand) + "' of shape " +
