@@ -42,8 +42,19 @@ MOE_INLINE Columns loadColumns(const float *p) {
   return readVector<Columns>(p);
 }
 MOE_INLINE Columns loadColumns(const BFloat16 *p) {
+#if MOE_ISA_HAS_AVX512
+  // Number i to word 2 i + 1, the upper half of a lane: one instruction, where
+  // widening and shifting are two.
+  typedef int16_t Words __attribute__((vector_size(64)));
+  const Words from = {0, 0, 0, 1, 0, 2,  0, 3,  0, 4,  0, 5,  0, 6,  0, 7,
+                      0, 8, 0, 9, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15};
+  return reinterpret_cast<Columns>(_mm512_maskz_permutexvar_epi16(
+      0xaaaaaaaa, reinterpret_cast<__m512i>(from),
+      _mm512_castsi256_si512(readVector<__m256i>(p))));
+#else
   auto wide = __builtin_convertvector(readVector<Columns16>(p), Columns32);
   return reinterpret_cast<Columns>(wide << 16);
+#endif
 }
 MOE_INLINE Columns loadColumns(const Half *p) {
 #if MOE_ISA_HAS_AVX512
