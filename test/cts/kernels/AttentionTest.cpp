@@ -362,10 +362,15 @@ TEST_P(Attention, RowsOfABatchDoNotDependOnEachOther) {
 //===----------------------------------------------------------------------===//
 
 TEST_P(Attention, Rotary) {
-  for (DType dtype : {DType::F32, DType::F16})
+  // Pairs that fill no vector, and some that fill wide and narrow ones.
+  for (auto [dtype, R] : {std::pair(DType::F32, int64_t(6)),
+                          {DType::F16, int64_t(6)},
+                          {DType::F32, int64_t(54)},
+                          {DType::F16, int64_t(54)}})
     for (int interleaved : {0, 1})
       for (int64_t tableRows : {1, 2}) {
-        constexpr int64_t B = 2, H = 3, S = 4, D = 10, R = 6;
+        constexpr int64_t B = 2, H = 3, S = 4;
+        const int64_t D = R + 4;
         Tensor x = Tensor::random(dtype, {B, H, S, D}, rng);
         Tensor cos = Tensor::random(dtype, {tableRows, S, R / 2}, rng);
         Tensor sin = Tensor::random(dtype, {tableRows, S, R / 2}, rng);

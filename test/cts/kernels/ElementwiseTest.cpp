@@ -8,6 +8,7 @@
 #include "test/cts/kernels/KernelRunner.h"
 
 #include <cmath>
+#include <cstring>
 
 using namespace moe;
 using namespace moe::test;
@@ -65,6 +66,27 @@ TEST_P(Elementwise, BroadcastsByStrides) {
       for (int64_t k = 0; k < 7; ++k)
         EXPECT_EQ(y.at((i * 3 + j) * 7 + k),
                   static_cast<float>(a.at(i * 7 + k) - b.at(j)));
+}
+
+TEST_P(Elementwise, ReadsAndWritesLongRowsWhereTheyLie) {
+  // Tiles of 256 lie within rows of x and y, or go on in the next one; rows of
+  // y have gaps.
+  constexpr int64_t kRows = 5, kColumns = 700, kGap = 9;
+  Tensor x = Tensor::random(DType::F32, {kRows, kColumns}, rng);
+  Tensor b = Tensor::random(DType::F32, {kColumns}, rng);
+  Tensor y = Tensor::zeros(DType::F32, {kRows, kColumns + kGap});
+  y.view.dims[1] = kColumns;
+  runner.step("binary").with("kind", "add").run({&x, &b}, {&y});
+  std::byte gap[kGap * sizeof(float)]; // as the runner has filled it
+  std::memset(gap, 0xa5, sizeof gap);
+  for (int64_t row = 0; row < kRows; ++row) {
+    for (int64_t i = 0; i < kColumns; ++i)
+      EXPECT_EQ(y.at(row * kColumns + i),
+                static_cast<float>(x.at(row * kColumns + i)) +
+                    static_cast<float>(b.at(i)));
+    const float *end = y.view.as<float>() + (row + 1) * (kColumns + kGap);
+    EXPECT_EQ(std::memcmp(end - kGap, gap, sizeof gap), 0);
+  }
 }
 
 TEST_P(Elementwise, ReadsAndWritesStridedViews) {
