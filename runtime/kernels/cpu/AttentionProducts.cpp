@@ -14,6 +14,7 @@
 #include "runtime/kernels/cpu/AttentionRows.h"
 #include "runtime/kernels/cpu/Product.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace moe::cpu {

@@ -9,7 +9,6 @@
 #include "runtime/kernels/cpu/Product.h"
 
 #include <cmath>
-#include <cstring>
 
 namespace moe::cpu {
 

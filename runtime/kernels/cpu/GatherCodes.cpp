@@ -165,7 +165,7 @@ StatusOr<CodedTable> GatherCodesKernel::tableOf(const KernelArgs &args) const {
                    " do not fit codes of shape " + shapeText(codes) + ", " +
                    std::to_string(table.numBlocks) + " blocks a row");
   table.scales = blockData(scales);
-  if (zeros.rank < 0)
+  if (!zeros.present())
     return table;
   if (!haveRowsOfCodes(zeros))
     return badPlan("zero points of shape " + shapeText(zeros) +

@@ -7,7 +7,8 @@
 //
 // A score is eight chains over the depth, merged by sumLanes. Keys are read
 // where they lie, so a cache needs no packing; queries are packed in pairs, so
-// that sixteen lanes are the chains of two queries.
+// that sixteen lanes are the chains of two queries. Where many queries read the
+// same keys, packing these pays (PackedScores.cpp).
 //
 //===----------------------------------------------------------------------===//
 
