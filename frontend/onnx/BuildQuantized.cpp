@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/moe/ParamCodes.h"
+#include "dialect/moe/Shapes.h"
 #include "frontend/onnx/Builders.h"
 
 #include "mlir/IR/Remarks.h"
@@ -128,13 +129,17 @@ static Arithmetic arithmeticAt(NodeContext &n, int64_t level, int64_t block) {
 // g_idx [K], perhaps padded to whole blocks: the block whose scale and zero
 // point row k has. Files mostly say what holds without it.
 static LogicalResult checkGroups(NodeContext &n, int64_t k, int64_t block) {
+  int64_t padded = llvm::divideCeil(k, block) * block;
+  // Before they are read: how many there are is up to the file.
+  std::optional<int64_t> size = n.type(4).hasStaticShape()
+                                    ? numElementsOf(n.type(4).getShape())
+                                    : std::nullopt;
+  if (size && *size != k && *size != padded)
+    return n.invalid("input 'g_idx' has " + Twine(*size) +
+                     " elements, expected " + Twine(k));
   FailureOr<std::vector<int64_t>> groups = n.weightInts(4, "input 'g_idx'");
   if (failed(groups))
     return failure();
-  auto size = static_cast<int64_t>(groups->size());
-  if (size != k && size != llvm::divideCeil(k, block) * block)
-    return n.invalid("input 'g_idx' has " + Twine(size) +
-                     " elements, expected " + Twine(k));
   for (int64_t row = 0; row < k; ++row)
     if ((*groups)[row] != row / block)
       return n.unsupported("input 'g_idx' puts row " + Twine(row) +
@@ -156,10 +161,10 @@ LogicalResult buildMatMulNBits(NodeContext &n) {
                      Twine(size));
   if (accuracy < 0 || accuracy > 4)
     return n.invalid("attribute 'accuracy_level' is " + Twine(accuracy));
-  if (n.has(4) && failed(checkGroups(n, k, block)))
-    return failure();
   FailureOr<ParamAttr> weight = nbitsWeight(n, k, size, bits, block);
   if (failed(weight))
+    return failure();
+  if (n.has(4) && failed(checkGroups(n, k, block)))
     return failure();
   Value b = n.param(*weight, paramNameOf(n.value(1)));
   b = n.cast(b, n.elementType(0));

@@ -66,7 +66,7 @@ static std::vector<int64_t> parseNumbers(StringRef bytes) {
 StatusOr<std::vector<int64_t>> readIntegers(const ImportValue &value,
                                             ModelFile &model) {
   Type element = value.type.getElementType();
-  if (!element.isInteger(32) && !element.isInteger(64))
+  if (!element.isSignlessInteger(32) && !element.isSignlessInteger(64))
     return Status(StatusCode::BadModel, "has elements that are no i32 or i64");
   if (DenseElementsAttr dense = constantOf(value)) {
     std::vector<int64_t> numbers;
