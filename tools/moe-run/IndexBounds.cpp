@@ -78,16 +78,28 @@ private:
     return rows.isOk() ? std::optional(*rows) : std::nullopt;
   }
 
+  static std::optional<int64_t> intOf(const plan::StepT &step,
+                                      std::string_view name) {
+    for (const auto &attribute : step.attributes)
+      if (attribute->name == name)
+        return attribute->i;
+    return std::nullopt;
+  }
+
   void noteTable(const plan::StepT &step) {
+    if (step.inputs[0] < 0)
+      return;
     const plan::BufferT &table = *program.buffers[step.inputs[0]];
-    for (const auto &attribute : step.attributes) {
-      if (attribute->name != "axis" || attribute->i < 0 ||
-          attribute->i >= static_cast<int64_t>(table.dims.size()))
-        continue;
-      std::optional<int64_t> rows = wholeOf(table.dims[attribute->i]);
-      if (rows && *rows > 0)
-        bound = std::min(bound.value_or(*rows), *rows);
-    }
+    auto rank = static_cast<int64_t>(table.dims.size());
+    int64_t axis = intOf(step, "axis").value_or(-1);
+    if (axis < 0 || axis >= rank)
+      return;
+    // Rows of codes are packed, and the step says how many there are in one.
+    bool isAlongCodes = step.kernel == "gather_codes" && axis == rank - 1;
+    std::optional<int64_t> entries =
+        isAlongCodes ? intOf(step, "size") : wholeOf(table.dims[axis]);
+    if (entries && *entries > 0)
+      bound = std::min(bound.value_or(*entries), *entries);
   }
 
   const plan::ProgramT &program;

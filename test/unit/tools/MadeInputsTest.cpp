@@ -51,6 +51,22 @@ TEST_F(MadeInputsTest, TableThatRanksDivideBoundsThemAsAWhole) {
   EXPECT_EQ(indexBound(program, 0), kBigramTokens);
 }
 
+TEST_F(MadeInputsTest, RowsOfCodesBoundThemByTheirNumbers) {
+  plan::ProgramT program = *model->executable()->program;
+  plan::StepT &step = *program.steps.front();
+  step.kernel = "gather_codes";
+  auto size = std::make_unique<plan::AttributeT>();
+  size->name = "size";
+  size->i = 300;
+  step.attributes.push_back(std::move(size));
+  EXPECT_EQ(indexBound(program, 0), kBigramTokens);
+  size_t last = program.buffers[step.inputs[0]]->dims.size() - 1;
+  for (auto &attribute : step.attributes)
+    if (attribute->name == "axis")
+      attribute->i = static_cast<int64_t>(last);
+  EXPECT_EQ(indexBound(program, 0), 300);
+}
+
 TEST_F(MadeInputsTest, ShapeIsCompleted) {
   StatusOr<NamedNumbers> shape = completeShape(*model, "--shape", {{"seq", 9}});
   ASSERT_TRUE(shape.isOk()) << shape.status().message();
