@@ -133,8 +133,7 @@ bool FunctionLowering::lowerGather(GatherOp op) {
       (isAlongRows && op.getPart())) {
     mlir::remark::missed(op.getLoc(), remarkNamed("table"))
         << "'" + spec.name +
-               "' becomes floats: ranks or batches divide its "
-               "rows";
+               "' becomes floats: ranks or batches divide its rows";
     return false;
   }
   // Codes, scales or zero points, of which ranks have the same part.
