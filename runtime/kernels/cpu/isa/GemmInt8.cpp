@@ -225,7 +225,9 @@ static void tile(const TileArgs &t) {
     zerosOf[p] = panel + t.b.zeros + t.begin / perScale * 16;
   }
   const std::byte *ahead = t.ahead;
-  for (int64_t block = t.begin; block < t.end;) {
+  // A division for each block would be one chain through all of them.
+  int64_t count = perScale - t.begin % perScale;
+  for (int64_t block = t.begin; block < t.end; count = perScale) {
     Columns scale[kVectors];
     Zeros zeros[kVectors];
 #pragma GCC unroll 16
@@ -235,7 +237,7 @@ static void tile(const TileArgs &t) {
       if constexpr (HasZeros)
         zeros[v] = loadZeros(zerosOf[p] + part * kColumns);
     }
-    int64_t count = std::min(t.end - block, perScale - block % perScale);
+    count = std::min(t.end - block, count);
     block += count;
     do {
       for (int64_t line = t.aheadLines; line > 0; --line) {
