@@ -24,8 +24,12 @@ inline constexpr size_t kHugePageBytes = size_t(2) << 20;
 /// Asks for large pages in [memory, memory + bytes), which begins with a page.
 /// Only a hint: without them everything works, slower.
 inline void preferHugePages(void *memory, size_t bytes) {
+#if defined(MADV_HUGEPAGE)
   if (bytes >= kHugePageBytes)
     (void)madvise(memory, bytes, MADV_HUGEPAGE);
+#else
+  (void)memory, (void)bytes;
+#endif
 }
 
 } // namespace moe
