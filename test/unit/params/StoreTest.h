@@ -31,8 +31,7 @@ inline plan::ProgramT slicedProgram(int numRanks, const std::string &whole) {
 
 /// A plan in a file, with weights that may lie in w.bin beside it, and the
 /// store that ranks load them from.
-template <typename Source>
-class StoreTest : public testing::TestWithParam<Source> {
+class PlanAndStore {
 protected:
   /// Writes w.bin and lists it in the program.
   void writeNumbers(plan::ProgramT &program, std::span<const float> numbers) {
@@ -51,6 +50,10 @@ protected:
     Status status = writer->finish(program);
     ASSERT_TRUE(status.isOk()) << status.message();
   }
+  void write(plan::ProgramT &program) {
+    write(program, [](PlanWriter &) {});
+  }
+  /// Opens the plan and a store on it.
   void reopen(WeightStoreOptions options = {}) {
     StatusOr<PlanFile> opened = PlanFile::open(path);
     ASSERT_TRUE(opened.isOk()) << opened.status().message();
@@ -66,6 +69,10 @@ protected:
   std::unique_ptr<PlanFile> plan;
   std::unique_ptr<WeightStore> store;
 };
+
+template <typename Source>
+class StoreTest : public testing::TestWithParam<Source>,
+                  protected PlanAndStore {};
 
 } // namespace moe::test
 

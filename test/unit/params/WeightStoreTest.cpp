@@ -5,11 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/params/WeightStore.h"
-#include "../plan/TestProgram.h"
+#include "StoreTest.h"
 #include "runtime/params/Layouts.h"
-
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
@@ -23,24 +20,8 @@ static std::vector<std::byte> bytesOf(const BlockView &view) {
 }
 
 namespace {
-class WeightStoreTest : public testing::Test {
+class WeightStoreTest : public testing::Test, protected PlanAndStore {
 protected:
-  /// Opens the plan at `path` and a store on it.
-  void open(WeightStoreOptions options = {}) {
-    StatusOr<PlanFile> opened = PlanFile::open(path);
-    ASSERT_TRUE(opened.isOk()) << opened.status().message();
-    plan = std::make_unique<PlanFile>(*std::move(opened));
-    StatusOr<std::unique_ptr<WeightStore>> made =
-        WeightStore::create(*plan, std::move(options));
-    ASSERT_TRUE(made.isOk()) << made.status().message();
-    store = *std::move(made);
-  }
-  void write(plan::ProgramT &program) {
-    StatusOr<PlanWriter> writer = PlanWriter::create(path);
-    ASSERT_TRUE(writer.isOk());
-    Status status = writer->finish(program);
-    ASSERT_TRUE(status.isOk()) << status.message();
-  }
   /// Flips a bit of the weights section in the file.
   void damage(size_t offset) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
@@ -49,17 +30,12 @@ protected:
     file.seekp(static_cast<std::streamoff>(128 + offset));
     file.put(byte);
   }
-
-  TemporaryFolder folder;
-  std::string path = folder / "small.moeplan";
-  std::unique_ptr<PlanFile> plan;
-  std::unique_ptr<WeightStore> store;
 };
 } // namespace
 
 TEST_F(WeightStoreTest, EmbeddedBlocksAreSeenInPlace) {
   ASSERT_TRUE(writeSmallPlan(path).isOk());
-  open();
+  reopen();
   StatusOr<ParamBlocks> blocks = store->load(1, 1, "panel16");
   ASSERT_TRUE(blocks.isOk()) << blocks.status().message();
   // Rank 1 holds experts 2 and 3.
@@ -79,7 +55,7 @@ TEST_F(WeightStoreTest, EmbeddedBlocksAreSeenInPlace) {
 
 TEST_F(WeightStoreTest, OtherLayoutsAreRepacked) {
   ASSERT_TRUE(writeSmallPlan(path).isOk());
-  open();
+  reopen();
   StatusOr<ParamBlocks> blocks = store->load(0, 1, "row");
   ASSERT_TRUE(blocks.isOk());
   EXPECT_TRUE(blocks->wasRepacked);
@@ -94,13 +70,13 @@ TEST_F(WeightStoreTest, OtherLayoutsAreRepacked) {
 TEST_F(WeightStoreTest, DamagedWeightsAreRefusedByTheirOwner) {
   ASSERT_TRUE(writeSmallPlan(path).isOk());
   damage(64 + 3 * 128 + 5); // in expert 3
-  open();
+  reopen();
   EXPECT_TRUE(store->load(0, 1, "panel16").isOk());
   Status status = store->load(1, 1, "panel16").status();
   EXPECT_EQ(status.code(), StatusCode::BadPlan);
   EXPECT_NE(status.message().find("does not match its hash"),
             std::string::npos);
-  open({.verifyFull = false});
+  reopen({.verifyFull = false});
   EXPECT_TRUE(store->load(1, 1, "panel16").isOk());
 }
 
@@ -128,7 +104,7 @@ TEST_F(WeightStoreTest, ReferencesAreEvaluatedAndPacked) {
   addFile({4, 3}, 40, *program.params[0]->blocks[0]);
   write(program);
 
-  open();
+  reopen();
   StatusOr<ParamBlocks> experts = store->load(1, 1, "panel16");
   ASSERT_TRUE(experts.isOk()) << experts.status().message();
   auto *second = reinterpret_cast<const float *>(experts->views[1].data);
@@ -148,7 +124,7 @@ TEST_F(WeightStoreTest, ReferencesAreEvaluatedAndPacked) {
 TEST_F(WeightStoreTest, SyntheticWeightsDependOnTheSeedAlone) {
   plan::ProgramT program = syntheticProgram();
   write(program);
-  open();
+  reopen();
   StatusOr<ParamBlocks> packed = store->load(1, 1, "panel16");
   StatusOr<ParamBlocks> rows = store->load(1, 1, "row");
   ASSERT_TRUE(packed.isOk() && rows.isOk());
@@ -179,9 +155,9 @@ TEST_F(WeightStoreTest, MemoryIsBoundedBeforeItIsAskedFor) {
   program.params[0]->blocks[0]->bytes = uint64_t(1) << 42;
   program.buffers[1]->dims = exprs(program, {"1099511627776"});
   write(program);
-  open();
+  reopen();
   EXPECT_EQ(store->load(0, 0, "row").status().code(), StatusCode::OutOfMemory);
-  open({.memoryLimit = 200});
+  reopen({.memoryLimit = 200});
   EXPECT_EQ(store->load(0, 1, "panel16").status().code(),
             StatusCode::OutOfMemory)
       << "two blocks of 128 bytes";
@@ -190,7 +166,7 @@ TEST_F(WeightStoreTest, MemoryIsBoundedBeforeItIsAskedFor) {
 TEST_F(WeightStoreTest, RanksShareBlocks) {
   plan::ProgramT program = syntheticProgram();
   write(program);
-  open();
+  reopen();
   std::vector<std::thread> ranks;
   std::vector<const std::byte *> seen(8);
   for (int i = 0; i < 8; ++i)
