@@ -243,12 +243,12 @@ Status AttentionKernel::run(const KernelArgs &args,
                   slots[item]);
   });
   double sums = static_cast<double>(blocks * chunks * blockRows * o.width);
-  forItems(pool, blocks, 2 * sums, [&](int64_t index, int) {
+  forItems(pool, blocks, 2 * sums, [&](int64_t index, int thread) {
     RowBlock block = blockOf(index);
     RowSums *ofBlock = slots + index * chunks;
     for (int64_t chunk = 1; chunk < chunks; ++chunk)
       rows.merge(ofBlock[0], ofBlock[chunk], block.count);
-    rows.finish(block, ofBlock[0]);
+    rows.finish(block, ofBlock[0], pads[thread]);
   });
   return Status::ok();
 }

@@ -109,12 +109,12 @@ void AttentionRows::scoreKeys(const RowBlock &block, const RowSpan &span,
   isa.scoreTile(score);
 }
 
-/// sums += weights * values, key after key.
+/// sums += weights * values of some keys of a block, key after key.
 void AttentionRows::addValues(const RowBlock &block, const RowSpan &span,
-                              const AttentionPad &pad, int64_t begin,
-                              const RowSums &out) const {
+                              KeyRange keys, const AttentionPad &pad,
+                              int64_t begin, const RowSums &out) const {
   GemmArgs gemm;
-  gemm.a = pad.scores + span.row * kKeyBlock;
+  gemm.a = pad.scores + span.row * kKeyBlock + keys.first;
   gemm.aStride = kKeyBlock;
   gemm.rows = span.count;
   gemm.panels = paddedWidth() / kPanel;
@@ -124,28 +124,43 @@ void AttentionRows::addValues(const RowBlock &block, const RowSpan &span,
   gemm.panelStride = kPanel;
   // Panels may run over the end of a row, into columns of the sums that nobody
   // reads; behind the very last row there may be no memory.
-  bool isLast = begin + span.keys == o.keys && paddedWidth() != o.width;
-  int64_t readable = o.readsValues() ? span.keys - (isLast ? 1 : 0) : 0;
-  if (readable > 0) {
+  bool isLast = begin + keys.end == o.keys && paddedWidth() != o.width;
+  int64_t readEnd = o.readsValues() ? keys.end - (isLast ? 1 : 0) : keys.first;
+  if (readEnd > keys.first) {
     gemm.b = reinterpret_cast<const float *>(
-        rowOf(*o.v, block.b, block.group, begin));
+        rowOf(*o.v, block.b, block.group, begin + keys.first));
     gemm.bStride = o.v->strides[2];
-    gemm.depth = readable;
+    gemm.depth = readEnd - keys.first;
     isa.gemm(gemm);
   }
-  if (readable == span.keys)
+  if (readEnd == keys.end)
     return;
-  for (int64_t j = readable; j < span.keys; ++j) {
+  for (int64_t j = readEnd; j < keys.end; ++j) {
     float *to = pad.values + j * paddedWidth();
     isa.loadTile(o.v->dtype, rowOf(*o.v, block.b, block.group, begin + j),
                  o.v->strides[3], to, o.width);
     std::fill(to + o.width, to + paddedWidth(), 0.0f);
   }
-  gemm.a += readable;
-  gemm.b = pad.values + readable * paddedWidth();
+  gemm.a += readEnd - keys.first;
+  gemm.b = pad.values + readEnd * paddedWidth();
   gemm.bStride = paddedWidth();
-  gemm.depth = span.keys - readable;
+  gemm.depth = keys.end - readEnd;
   isa.gemm(gemm);
+}
+
+/// The same for one row, without the keys of weight 0.
+void AttentionRows::addSeenValues(const RowBlock &block, const RowSpan &span,
+                                  const AttentionPad &pad, int64_t begin,
+                                  const RowSums &out) const {
+  const float *weights = pad.scores + span.row * kKeyBlock;
+  for (KeyRange keys{0, 0}; keys.first < span.keys; keys.first = keys.end) {
+    bool isSeen = weights[keys.first] != 0;
+    keys.end = keys.first + 1;
+    while (keys.end < span.keys && (weights[keys.end] != 0) == isSeen)
+      ++keys.end;
+    if (isSeen)
+      addValues(block, span, keys, pad, begin, out);
+  }
 }
 
 } // namespace moe::cpu

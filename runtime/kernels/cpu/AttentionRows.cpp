@@ -8,11 +8,14 @@
 #include "runtime/kernels/cpu/AttentionRows.h"
 #include "runtime/kernels/cpu/Product.h"
 
+#include <algorithm>
+#include <bitset>
 #include <cmath>
 
 namespace moe::cpu {
 
 static constexpr float kHidden = AttentionOptions::kHidden;
+
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
@@ -134,6 +137,13 @@ bool AttentionRows::isNegligible(const RowBlock &block, const RowSpan &span,
   return true;
 }
 
+void AttentionRows::scaleSums(float factor, float *sums) const {
+  if (factor == 0)
+    std::fill_n(sums, paddedWidth(), 0.0f);
+  else if (factor != 1)
+    isa.scaleRow(factor, sums, sums, paddedWidth());
+}
+
 void AttentionRows::runSpan(const RowBlock &block, const RowSpan &span,
                             const AttentionPad &pad, int64_t begin,
                             const RowSums &out) const {
@@ -143,12 +153,12 @@ void AttentionRows::runSpan(const RowBlock &block, const RowSpan &span,
   isa.softmaxRows(scalesFirst() ? 1 : options.scale,
                   pad.scores + span.row * kKeyBlock, span.count,
                   out.max + span.row, out.sum + span.row, pad.factors);
-  for (int64_t i = 0; i < span.count; ++i) {
-    float *sums = out.sums + (span.row + i) * paddedWidth();
-    if (pad.factors[i] != 1.0f)
-      isa.scaleRow(pad.factors[i], sums, sums, paddedWidth());
-  }
-  addValues(block, span, pad, begin, out);
+  for (int64_t i = 0; i < span.count; ++i)
+    scaleSums(pad.factors[i], out.sums + (span.row + i) * paddedWidth());
+  if (block.skipsHidden)
+    addSeenValues(block, span, pad, begin, out);
+  else
+    addValues(block, span, {0, span.keys}, pad, begin, out);
 }
 
 /// The rows from `row` on that see all keys of a block; else a few rows, as far
@@ -227,9 +237,9 @@ void AttentionRows::merge(const RowSums &total, const RowSums &next,
     float max = std::max(total.max[r], next.max[r]);
     float factor = std::exp(total.max[r] - max);
     float nextFactor = std::exp(next.max[r] - max);
-    if (factor != 1.0f)
-      isa.scaleRow(factor, to, to, paddedWidth());
-    isa.axpyRow(nextFactor, from, to, paddedWidth());
+    scaleSums(factor, to);
+    if (nextFactor != 0)
+      isa.axpyRow(nextFactor, from, to, paddedWidth());
     total.sum[r] = total.sum[r] * factor + next.sum[r] * nextFactor;
     total.max[r] = max;
   }
@@ -239,9 +249,11 @@ void AttentionRows::merge(const RowSums &total, const RowSums &next,
 // Results
 //===----------------------------------------------------------------------===//
 
-void AttentionRows::finishRow(const RowBlock &block, int64_t row, float max,
-                              float sum, float *sums) const {
-  int64_t head = headOf(block, row);
+bool AttentionRows::finishRow(const RowBlock &block, int64_t r,
+                              const RowSums &total) const {
+  int64_t row = block.first + r, head = headOf(block, row);
+  float *sums = total.sums + r * paddedWidth();
+  float sum = total.sum[r];
   if (o.sink->present()) {
     float sink;
     isa.toF32(o.sink->dtype,
@@ -249,10 +261,10 @@ void AttentionRows::finishRow(const RowBlock &block, int64_t row, float max,
                   head * o.sink->strides[0] *
                       static_cast<int64_t>(dtypeSize(o.sink->dtype)),
               &sink, 1);
-    float larger = std::max(max, sink);
+    float larger = std::max(total.max[r], sink);
     if (larger != kHidden) {
-      float factor = std::exp(max - larger);
-      isa.scaleRow(factor, sums, sums, o.width);
+      float factor = std::exp(total.max[r] - larger);
+      scaleSums(factor, sums);
       sum = sum * factor + std::exp(sink - larger);
     }
   }
@@ -262,18 +274,35 @@ void AttentionRows::finishRow(const RowBlock &block, int64_t row, float max,
     std::fill_n(result, o.width, 0.0f);
   else
     isa.scaleRow(1.0f / sum, sums, result, o.width);
+  bool hasNaN = false;
+  for (int64_t i = 0; i < o.width; ++i)
+    hasNaN |= result[i] != result[i];
   if (!o.writesResults())
     isa.storeTile(o.out->dtype, sums, to, o.out->strides[3], o.width);
+  // Weights that are no numbers are those of keys that the row sees.
+  return hasNaN && !std::isnan(sum);
 }
 
-void AttentionRows::finish(const RowBlock &block, const RowSums &total) const {
+void AttentionRows::finish(const RowBlock &block, const RowSums &total,
+                           const AttentionPad &pad) const {
+  // All rows first: the others are computed where the sums may be.
+  std::bitset<kQueryRows> isSpoilt;
   for (int64_t r = 0; r < block.count; ++r)
-    finishRow(block, block.first + r, total.max[r], total.sum[r],
-              total.sums + r * paddedWidth());
+    isSpoilt[r] = finishRow(block, r, total);
+  if (isSpoilt.none())
+    return;
+  for (int64_t r = 0; r < block.count; ++r) {
+    if (!isSpoilt[r])
+      continue;
+    RowBlock one{block.b, block.group, block.first + r, 1, true};
+    loadQueries(one, pad);
+    sumUp(one, pad);
+    finishRow(one, 0, pad.total);
+  }
 }
 
-void AttentionRows::run(const RowBlock &block, const AttentionPad &pad) const {
-  loadQueries(block, pad);
+void AttentionRows::sumUp(const RowBlock &block,
+                          const AttentionPad &pad) const {
   KeyRange range = visible(block);
   int64_t first = std::min(range.first, o.keys) / kChunkKeys;
   runChunk(block, first, range, pad, pad.total);
@@ -281,7 +310,12 @@ void AttentionRows::run(const RowBlock &block, const AttentionPad &pad) const {
     runChunk(block, chunk, range, pad, pad.chunk);
     merge(pad.total, pad.chunk, block.count);
   }
-  finish(block, pad.total);
+}
+
+void AttentionRows::run(const RowBlock &block, const AttentionPad &pad) const {
+  loadQueries(block, pad);
+  sumUp(block, pad);
+  finish(block, pad.total, pad);
 }
 
 } // namespace moe::cpu

@@ -18,7 +18,13 @@
 //
 // So a row's result depends on its own query, the keys and their positions
 // alone: neither the rows beside it nor their number nor the threads change the
-// order of anything. What a row does not see changes nothing in its sums.
+// order of anything.
+//
+// A key whose weight is exactly 0 adds nothing, whatever its value holds: what
+// lies behind the end of a row may be garbage. Products of rows that see keys
+// in part multiply all values, which is the same while these are finite; where
+// the result of a row is not a number, it is computed again without those of
+// weight 0.
 //
 //===----------------------------------------------------------------------===//
 
@@ -98,6 +104,7 @@ struct KeyRange {
 /// Rows [first, first + count) of group `group` of row b of the batch.
 struct RowBlock {
   int64_t b, group, first, count;
+  bool skipsHidden = false; ///< of one row: reads no values of weight 0
 };
 
 /// Rows [row, row + count) of a block that treat a block of keys alike: no row
@@ -152,8 +159,9 @@ public:
                 const AttentionPad &pad, const RowSums &out) const;
   /// Adds the sums over the keys that follow.
   void merge(const RowSums &total, const RowSums &next, int64_t rows) const;
-  /// Stores the results.
-  void finish(const RowBlock &block, const RowSums &total) const;
+  /// Stores the results. Rows that are no numbers are computed again in `pad`.
+  void finish(const RowBlock &block, const RowSums &total,
+              const AttentionPad &pad) const;
 
 private:
   static bool isPacked(const RowBlock &block) {
@@ -164,6 +172,11 @@ private:
   }
   int64_t paddedDepth() const;
   int64_t paddedWidth() const;
+
+  /// Sums up all keys in pad.total.
+  void sumUp(const RowBlock &block, const AttentionPad &pad) const;
+  /// sums *= factor; 0 makes zeros even of what is not a number.
+  void scaleSums(float factor, float *sums) const;
 
   // The loop over keys.
   RowSpan nextSpan(const RowBlock &block, const AttentionPad &pad, int64_t row,
@@ -183,8 +196,8 @@ private:
                     int64_t begin, int64_t count) const;
   void applyMask(const RowBlock &block, int64_t row, int64_t begin,
                  int64_t count, float *scores, float *maskRow) const;
-  void finishRow(const RowBlock &block, int64_t row, float max, float sum,
-                 float *sums) const;
+  /// Returns whether the values may have spoilt the result.
+  bool finishRow(const RowBlock &block, int64_t r, const RowSums &total) const;
 
   // Products of few rows read keys where they are, those of many in panels.
   const float *keyRows(const RowBlock &block, const AttentionPad &pad,
@@ -193,9 +206,12 @@ private:
                 int64_t count) const;
   void scoreKeys(const RowBlock &block, const RowSpan &span,
                  const AttentionPad &pad, int64_t begin) const;
-  void addValues(const RowBlock &block, const RowSpan &span,
+  void addValues(const RowBlock &block, const RowSpan &span, KeyRange keys,
                  const AttentionPad &pad, int64_t begin,
                  const RowSums &out) const;
+  void addSeenValues(const RowBlock &block, const RowSpan &span,
+                     const AttentionPad &pad, int64_t begin,
+                     const RowSums &out) const;
 
   const Isa &isa;
   const AttentionOptions &options;
