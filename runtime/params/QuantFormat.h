@@ -11,8 +11,7 @@
 //   value(k, n) = (code(k, n) - zero(k / block, n)) * scale(k / block, n)
 //
 // computed in f32. Codes are unsigned; without zero points they count from
-// 2^(bits - 1). With scales of f16 the value is exact, so a product that
-// computes with it gives the bits that it gives for the same weights in f32.
+// 2^(bits - 1). With scales of f16 the value is exact.
 //
 // The layout has panels of 16 columns, as panel16. A panel is three ranges,
 // each padded to 64 bytes:

@@ -66,9 +66,9 @@ struct QuantPanels {
   bool hasZeroPoints = false;
 };
 
-/// As GemmArgs, for panels of codes. Each weight is exactly
-/// (code - zero) * scale in f32, and sums are added in the order of d: c has
-/// the bits that gemm() gives for the same weights in f32.
+/// As GemmArgs, for panels of codes. Segments of the depth, 32 rows or a block
+/// if that is shorter, are summed as products with code - zero, in the order of
+/// d; each sum is scaled and added to c, in the order of the segments.
 struct QuantGemmArgs {
   const float *a = nullptr; ///< [rows][depth], rows `aStride` apart
   int64_t aStride = 0;

@@ -15,6 +15,7 @@
 
 #include "runtime/params/Quantize.h"
 
+#include <cmath>
 #include <set>
 
 namespace moe::test {
@@ -62,29 +63,35 @@ struct Packer {
       panelOf(column)[panel.zeros + at] = static_cast<std::byte>(value.zero);
   }
 
-  /// Rounds `count` rows of a column; leaves what they are in codes there.
-  void roundBlock(float *numbers, int64_t block, int64_t column,
+  /// Rounds `count` rows of a column, from element `at` on.
+  void roundBlock(const QuantWeights &to, int64_t at, int64_t block,
                   int64_t count) {
+    float *values = to.values.view.as<float>() + at;
+    int64_t column = at % columns;
     std::vector<uint8_t> codes(count);
-    BlockScale scale = quantizeBlock(format, numbers + column, columns, count,
-                                     codes.data(), 1);
+    BlockScale scale =
+        quantizeBlock(format, values, columns, count, codes.data(), 1);
     if (format.scales == DType::F32)
       scale.scale *= 1.1f; // one that f16 does not have
     setBlock(block, column, scale);
     for (int64_t i = 0; i < count; ++i) {
       setCode(block * format.block + i, column, codes[i]);
-      numbers[i * columns + column] = dequantized(codes[i], scale);
+      values[i * columns] = dequantized(codes[i], scale);
+      to.numbers.view.as<float>()[at + i * columns] =
+          static_cast<float>(codes[i] - scale.zero);
+      to.scales.view.as<float>()[at + i * columns] = scale.scale;
     }
   }
 
-  /// The blocks of `numbers`, row major, which become what codes can be.
-  void round(float *numbers) {
+  /// Matrix `index` of what was a weight.
+  void round(const QuantWeights &to, int64_t index) {
     for (int64_t column = 0; column < (columns + 15) / 16 * 16; ++column) {
       for (int64_t row = 0; row < depth; row += format.block) {
         int64_t block = row / format.block;
         int64_t count = std::min(format.block, depth - row);
         if (column < columns)
-          roundBlock(numbers + row * columns, block, column, count);
+          roundBlock(to, (index * depth + row) * columns + column, block,
+                     count);
         else
           setBlock(block, column, {0, format.zero()});
       }
@@ -98,7 +105,7 @@ struct Packer {
 } // namespace
 
 QuantWeights QuantWeights::of(const Tensor &weight, const QuantFormat &format) {
-  QuantWeights result{weight, weight};
+  QuantWeights result{weight, weight, weight, weight};
   if (!weight.view.present())
     return result;
   int rank = weight.view.rank;
@@ -113,12 +120,36 @@ QuantWeights QuantWeights::of(const Tensor &weight, const QuantFormat &format) {
   result.codes.view.layout = nameOf(format);
   for (int64_t e = 0; e < experts; ++e) {
     Packer packer{format, depth, columns};
-    packer.round(result.values.view.as<float>() + e * depth * columns);
+    packer.round(result, e);
     result.codes.blockBytes.push_back(std::move(packer.bytes));
   }
   result.codes.blocks.resize(result.codes.blockBytes.size());
   result.codes = Tensor(result.codes); // copying makes the blocks anew
   return result;
+}
+
+Tensor QuantWeights::product(const Tensor &x, const QuantFormat &format,
+                             bool isFused) const {
+  auto add = [&](float a, float b, float c) {
+    return isFused ? std::fma(a, b, c) : a * b + c;
+  };
+  int64_t rows = x.view.dims[0], depth = x.view.dims[1];
+  int64_t columns = values.view.dims[1];
+  int64_t segment = std::min<int64_t>(format.block, 32);
+  Tensor y = Tensor::zeros(DType::F32, {rows, columns});
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t j = 0; j < columns; ++j) {
+      float total = 0;
+      for (int64_t d = 0; d < depth;) {
+        float scale = scales.view.as<float>()[d * columns + j], sum = 0;
+        for (int64_t end = std::min(depth, d + segment); d < end; ++d)
+          sum = add(x.view.as<float>()[r * depth + d],
+                    numbers.view.as<float>()[d * columns + j], sum);
+        total = add(sum, scale, total);
+      }
+      y.view.as<float>()[r * columns + j] = total;
+    }
+  return y;
 }
 
 std::vector<QuantFormat> someQuantFormats() {

@@ -5,10 +5,21 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A weight is (code - zero) * scale, rounded as f32, and goes into the chains
-// of additions of Gemm.cpp. Few rows keep their sums in registers and widen
-// each word once for all of them. With more rows than that a block of the depth
-// is widened into the first cache, where the tiles for f32 find it.
+// A block of 32 rows of the depth shares its scales, so a tile adds products of
+// codes first, and scales their sum once:
+//
+//   c[r][j] = sum over segments s of scale[s][j] *
+//             sum over d in s of a[r][d] * (code[d][j] - zero[s][j])
+//
+// A segment is 32 rows of the depth, or 16 if blocks are that short. Both sums
+// are chains in the order of the depth, begun with 0, whatever tile a row falls
+// into. With weights scaled one by one instead, a tile of R rows would have one
+// multiplication for R multiply-adds, all on the same units: a quarter more
+// work with four rows.
+//
+// Codes become columns of f32 in registers, in every tile again. Where that
+// competes with the products (AVX2, portable), many rows find a part of the
+// depth widened in the first cache.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,18 +29,36 @@
 
 namespace moe::cpu::MOE_ISA {
 
-/// Rows of a tile that is computed from words, the panels that it takes at a
-/// time, and rows up to which such tiles are faster: words are widened for each
-/// tile again, which takes one multiplication for R multiply-adds.
+/// Rows of the depth that are added before they are scaled, at most.
+static constexpr int64_t kSegment = 32;
+
+/// Rows of a tile that is computed from words, the panels that it takes, sums
+/// up to which totals stay in registers beside them, and rows up to which tiles
+/// of words are the faster ones.
 #if MOE_ISA_HAS_AVX512
-static constexpr int kQuantRows = 12, kFewRows = 36;
-template <int R> static constexpr int quantPanelsOf() { return R <= 3 ? 4 : 2; }
+template <int Bits> static constexpr int quantRows() {
+  return Bits == 4 ? 10 : 9;
+}
+template <int Bits, int R> static constexpr int quantPanelsOf() {
+  return R <= (Bits == 4 ? 5 : 4) ? 4 : 2;
+}
+static constexpr int kKeptTotals = 8;
 #elif MOE_ISA_HAS_FMA
-static constexpr int kQuantRows = 2, kFewRows = 2;
-template <int R> static constexpr int quantPanelsOf() { return R == 1 ? 2 : 1; }
+template <int Bits> static constexpr int quantRows() {
+  return Bits == 4 ? 5 : 4;
+}
+template <int Bits, int R> static constexpr int quantPanelsOf() {
+  return R == 1 ? 2 : 1;
+}
+static constexpr int kKeptTotals = 4;
+template <int Bits> static constexpr int64_t fewRows() {
+  return Bits == 4 ? 10 : 5;
+}
 #else
-static constexpr int kQuantRows = 1, kFewRows = 1;
-template <int R> static constexpr int quantPanelsOf() { return 1; }
+template <int Bits> static constexpr int quantRows() { return 1; }
+template <int Bits, int R> static constexpr int quantPanelsOf() { return 1; }
+static constexpr int kKeptTotals = 4;
+template <int Bits> static constexpr int64_t fewRows() { return 1; }
 #endif
 
 /// Bytes of a panel that words of `depth` rows take.
@@ -42,70 +71,89 @@ template <int Bits> static constexpr int64_t wordBytes(int64_t depth) {
 static constexpr int64_t kAheadRows = 256;
 
 //===----------------------------------------------------------------------===//
-// Few rows
+// Tiles of words
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// R rows and P panels of codes with what their current block has in common.
+/// R rows and P panels of codes.
 template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
   static constexpr int kRows = Codes<Bits>::kRows;
+  static constexpr int kVectors = P * kParts;
+  /// Totals wait in c otherwise.
+  static constexpr bool kKeepsTotals = R * kVectors <= kKeptTotals;
 
+  const QuantPanels &q;
+  const std::byte *panels;
+  float *c;
+  int64_t cStride;
   const float *row[R];
   const std::byte *word[P];
-  int64_t ahead; ///< bytes from a word to one that comes into the cache
-  Columns acc[R][P * kParts];
-  Columns scale[P * kParts];
-  Bases<Bits> base[P];
+  int64_t ahead = 0; ///< bytes from a word to one that comes into the cache
+  Columns sum[R][kVectors];
+  Columns total[kKeepsTotals ? R : 1][kVectors];
+  Zeros<Bits, HasZeros> zero[kVectors];
 
-  MOE_INLINE void setZeros(const QuantPanels &q, const std::byte *panels,
-                           int64_t block) {
+  MOE_INLINE QuantTile(const QuantGemmArgs &g, int64_t first)
+      : q(g.b), panels(q.data + first * q.panelStride), c(g.c + 16 * first),
+        cStride(g.cStride) {
+    const LeftRows rows{g.a, g.aStride, g.rowOf};
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      row[r] = rows[r];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v)
+        if constexpr (kKeepsTotals)
+          total[r][v] = Columns{};
+        else
+          storeColumns(c + r * cStride + kColumns * v, Columns{});
+    }
+#pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
-      for (int i = 0; i < kParts; ++i)
-        base[p].set(i, zeroColumns(q, panels + p * q.panelStride, block, i));
+      word[p] = panels + p * q.panelStride;
   }
 
-  /// What lies behind `block`, far enough to be there in time, comes into the
-  /// cache: codes with each word, scales now. After `blocks` blocks of the
-  /// panels come those `next` bytes further.
-  MOE_INLINE void setAhead(const QuantPanels &q, const std::byte *panels,
-                           int64_t block, int64_t blocks, int64_t next) {
+  /// Begins `block`. What lies behind it, far enough to be there in time, comes
+  /// into the cache: codes with each word, scales and zeros now. After `blocks`
+  /// blocks of the panels come those of the next P panels.
+  MOE_INLINE void beginBlock(int64_t block, int64_t blocks) {
     int64_t target = block + std::max<int64_t>(1, kAheadRows / q.block);
-    int64_t offset = 0;
+    const std::byte *from = panels;
     if (target >= blocks) {
       target -= blocks;
-      offset = next;
+      from += P * q.panelStride;
     }
-    ahead = offset + wordBytes<Bits>((target - block) * q.block);
-    const std::byte *scales = panels + offset + q.scales +
-                              target * (q.scaleType == DType::F32 ? 64 : 32);
+    ahead = (from - panels) + wordBytes<Bits>((target - block) * q.block);
+    int64_t scales = q.scales + target * (q.scaleType == DType::F32 ? 64 : 32);
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p)
-      __builtin_prefetch(scales + p * q.panelStride);
+    for (int p = 0; p < P; ++p) {
+      __builtin_prefetch(from + p * q.panelStride + scales);
+      if constexpr (HasZeros)
+        __builtin_prefetch(from + p * q.panelStride + q.zeros + 16 * target);
+    }
+    if constexpr (HasZeros)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v)
+        zero[v].set(zeroColumns(q, panels + v / kParts * q.panelStride, block,
+                                v % kParts));
   }
 
-  MOE_INLINE void setScales(const QuantPanels &q, const std::byte *panels,
-                            int64_t block) {
+  MOE_INLINE void beginSegment() {
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p)
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-      for (int i = 0; i < kParts; ++i)
-        scale[kParts * p + i] =
-            scaleColumns(q, panels + p * q.panelStride, block, i);
+      for (int v = 0; v < kVectors; ++v)
+        sum[r][v] = Columns{};
   }
 
   /// The next `count` of the kRows rows of the depth that a word has.
   template <bool IsWhole = true>
   MOE_INLINE void addWord(int64_t count = kRows) {
-    Columns32 words[2][P * kParts];
+    Word<Bits> words[kVectors];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 16
-      for (int i = 0; i < kParts; ++i) {
-        auto read = readVector<Columns32>(word[p] + 4 * kColumns * i);
-        words[0][kParts * p + i] = read;
-        if constexpr (!looksUp<Bits, HasZeros>())
-          words[1][kParts * p + i] = read >> 16;
-      }
+      for (int i = 0; i < kParts; ++i)
+        words[kParts * p + i].load(word[p] + 4 * kColumns * i);
       __builtin_prefetch(word[p] + ahead);
       word[p] += 64;
     }
@@ -113,32 +161,49 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
     for (int d = 0; d < kRows; ++d) {
       if (!IsWhole && d >= count)
         break;
-      constexpr int kVectors = P * kParts;
-      const int place = Codes<Bits>::placeOf(d);
       Columns column[kVectors];
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) {
-#if MOE_ISA_HAS_AVX512
-        if constexpr (looksUp<Bits, HasZeros>()) {
-          column[v] = lookedUpCode(words[0][v], d) * scale[v];
-          continue;
-        }
-#endif
-        Columns code =
-            placedCode<Bits>(words[Codes<Bits>::isShifted(d)][v], place);
-        column[v] = (code - base[v / kParts].of[place][v % kParts]) * scale[v];
-      }
+      for (int v = 0; v < kVectors; ++v)
+        column[v] = words[v].row(d, zero[v]);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         Columns x = allColumns(row[r][d]);
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v)
-          acc[r][v] = fmaColumns(x, column[v], acc[r][v]);
+          sum[r][v] = fmaColumns(x, column[v], sum[r][v]);
       }
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
       row[r] += kRows;
+  }
+
+  /// Adds the sums of a segment to the totals.
+  MOE_INLINE void endSegment(int64_t block) {
+    Columns scale[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      scale[v] = scaleColumns(q, panels + v / kParts * q.panelStride, block,
+                              v % kParts);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v)
+        if constexpr (kKeepsTotals) {
+          total[r][v] = fmaColumns(sum[r][v], scale[v], total[r][v]);
+        } else {
+          float *to = c + r * cStride + kColumns * v;
+          storeColumns(to, fmaColumns(sum[r][v], scale[v], loadColumns(to)));
+        }
+  }
+
+  MOE_INLINE void end() {
+    if constexpr (kKeepsTotals)
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v)
+          storeColumns(c + r * cStride + kColumns * v, total[r][v]);
   }
 };
 } // namespace
@@ -146,175 +211,188 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
 /// P panels from `first` on for R rows.
 template <int Bits, bool HasZeros, int R, int P>
 static void quantTile(const QuantGemmArgs &g, int64_t first) {
-  const QuantPanels &q = g.b;
-  const std::byte *panels = q.data + first * q.panelStride;
   constexpr int kRows = Codes<Bits>::kRows;
-  const LeftRows rows{g.a, g.aStride, g.rowOf};
-  QuantTile<Bits, HasZeros, R, P> t;
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    t.row[r] = rows[r];
-#pragma GCC unroll 16
-    for (int v = 0; v < P * kParts; ++v)
-      t.acc[r][v] = Columns{};
-  }
-#pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) {
-    t.word[p] = panels + p * q.panelStride;
-    for (int i = 0; i < kParts; ++i)
-      t.base[p].set(i, allColumns(1 << (Bits - 1)));
-  }
-  int64_t blocks = (g.depth + q.block - 1) / q.block;
-  int64_t next = P * q.panelStride;
+  QuantTile<Bits, HasZeros, R, P> t(g, first);
+  const int64_t size = g.b.block, blocks = (g.depth + size - 1) / size;
+  const int64_t segment = std::min(size, kSegment);
   for (int64_t d = 0, block = 0; d < g.depth; ++block) {
-    int64_t end = std::min(g.depth, d + q.block);
-    t.setAhead(q, panels, block, blocks, next);
-    t.setScales(q, panels, block);
-    if constexpr (HasZeros)
-      t.setZeros(q, panels, block);
-    for (; d + kRows <= end; d += kRows)
-      t.addWord();
-    if (d < end) { // the end of the depth
-      t.template addWord<false>(end - d);
-      d = end;
+    t.beginBlock(block, blocks);
+    for (int64_t blockEnd = std::min(g.depth, d + size); d < blockEnd;) {
+      int64_t end = std::min(blockEnd, d + segment);
+      t.beginSegment();
+      for (; d + kRows <= end; d += kRows)
+        t.addWord();
+      if (d < end) { // the end of the depth
+        t.template addWord<false>(end - d);
+        d = end;
+      }
+      t.endSegment(block);
     }
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < P * kParts; ++v)
-      storeColumns(g.c + r * g.cStride + 16 * first + kColumns * v,
-                   t.acc[r][v]);
+  t.end();
+}
+
+/// All rows, in tiles of about as many rows each, which read the panels in
+/// turn.
+template <int Bits, bool HasZeros>
+static void tilesOfWords(const QuantGemmArgs &g) {
+  constexpr int kMost = quantRows<Bits>();
+  int64_t tiles = (g.rows + kMost - 1) / kMost;
+  auto allTiles = [&]<int P>(int64_t first, std::integral_constant<int, P>) {
+    QuantGemmArgs t = g;
+    LeftRows left{g.a, g.aStride, g.rowOf};
+    for (int64_t row = 0, n = tiles; n > 0; --n) {
+      t.rows = (g.rows - row + n - 1) / n;
+      t.a = left.a;
+      t.rowOf = left.rowOf;
+      withRows<1, kMost>(t.rows, [&]<int R>(std::integral_constant<int, R>) {
+        if constexpr (P <= quantPanelsOf<Bits, R>())
+          quantTile<Bits, HasZeros, R, P>(t, first);
+      });
+      left.skip(t.rows);
+      t.c += t.rows * t.cStride;
+      row += t.rows;
+    }
+  };
+  // The first tile is the largest one: it decides how many panels registers
+  // allow.
+  int64_t most = tiles > 0 ? (g.rows + tiles - 1) / tiles : 0;
+  withRows<1, kMost>(most, [&]<int R>(std::integral_constant<int, R>) {
+    withPanels<quantPanelsOf<Bits, R>()>(g.panels, allTiles);
+  });
 }
 
 //===----------------------------------------------------------------------===//
-// Many rows
+// Tiles of widened codes
 //===----------------------------------------------------------------------===//
 
+#if !MOE_ISA_HAS_AVX512
 namespace {
-/// The panels of a product, as manyRows reads them.
-template <int Bits> struct WidenedPanels {
-  static constexpr bool kIsInPlace = false;
-  using Element = float;
-  const QuantGemmArgs &g;
+/// A part of the depth of a panel: codes less their zeros, as f32, and scales
+/// of segments.
+struct WidenedPart {
+  alignas(64) float codes[kDepthBlock][16];
+  alignas(64) float scales[kDepthBlock / 16][16];
 
-  template <int P>
-  void read(int64_t first, int64_t from, int64_t depth, float *room,
-            TileArgs<float> &t) const {
-    t.b = room;
-    t.bStride = 16;
-    t.panelStride = kDepthBlock * 16;
-    // Behind the last depth block are the next panels.
-    int64_t stride = g.b.panelStride;
-    int64_t ahead = from + depth < g.depth ? wordBytes<Bits>(depth)
-                                           : P * stride - wordBytes<Bits>(from);
-    const std::byte *panel = g.b.data + first * stride;
-    for (int p = 0; p < P; ++p, panel += stride)
-      widen(panel, ahead, from, from + depth, room + p * kDepthBlock * 16);
-  }
-  template <int P> const float *ahead(int64_t, int64_t, int) const {
-    return nullptr; // comes while panels are widened
-  }
-
-  /// Rows [from, end) of a panel as f32, up to the end of their last word; what
-  /// lies `ahead` bytes behind their words comes nearer. `from` begins a word.
-  void widen(const std::byte *panel, int64_t ahead, int64_t from, int64_t end,
-             float *out) const {
+  /// Rows [from, end) of `panel` up to the end of their last word; what lies
+  /// `ahead` bytes behind their words comes nearer. `from` begins a part.
+  template <int Bits, bool HasZeros>
+  void read(const QuantPanels &q, const std::byte *panel, int64_t ahead,
+            int64_t from, int64_t end) {
     constexpr int kRows = Codes<Bits>::kRows;
-    const QuantPanels &q = g.b;
-    Bases<Bits> base;
-    for (int i = 0; i < kParts; ++i)
-      base.set(i, allColumns(1 << (Bits - 1)));
-    for (int64_t d = from; d < end;) {
+    const int64_t segment = std::min(q.block, kSegment);
+    Zeros<Bits, HasZeros> zero[kParts];
+    float *out = codes[0];
+    for (int64_t d = from, s = 0; d < end; ++s) {
       int64_t block = d / q.block;
-      int64_t blockEnd = std::min(end, (block + 1) * q.block);
-      Columns scale[kParts];
       for (int i = 0; i < kParts; ++i) {
-        scale[i] = scaleColumns(q, panel, block, i);
-        if (q.hasZeroPoints)
-          base.set(i, zeroColumns(q, panel, block, i));
+        storeColumns(scales[s] + kColumns * i,
+                     scaleColumns(q, panel, block, i));
+        if constexpr (HasZeros)
+          zero[i].set(zeroColumns(q, panel, block, i));
       }
-      for (; d < blockEnd; d += kRows, out += 16 * kRows) {
-        const std::byte *word = panel + wordBytes<Bits>(d);
-        __builtin_prefetch(word + ahead);
-        widenWord(word, base, scale, out);
-      }
-    }
-  }
-
-  static MOE_INLINE void widenWord(const std::byte *word,
-                                   const Bases<Bits> &base,
-                                   const Columns *scale, float *out) {
+      for (int64_t stop = std::min(end, d + segment); d < stop;
+           d += kRows, out += 16 * kRows) {
+        const std::byte *from = panel + wordBytes<Bits>(d);
+        __builtin_prefetch(from + ahead);
 #pragma GCC unroll 16
-    for (int i = 0; i < kParts; ++i) {
-      auto codes = readVector<Columns32>(word + 4 * kColumns * i);
-      auto shifted = codes >> 16;
+        for (int i = 0; i < kParts; ++i) {
+          Word<Bits> word;
+          word.load(from + 4 * kColumns * i);
 #pragma GCC unroll 16
-      for (int d = 0; d < Codes<Bits>::kRows; ++d) {
-        int place = Codes<Bits>::placeOf(d);
-        Columns code = placedCode<Bits>(
-            Codes<Bits>::isShifted(d) ? shifted : codes, place);
-        storeColumns(out + 16 * d + kColumns * i,
-                     (code - base.of[place][i]) * scale[i]);
+          for (int row = 0; row < kRows; ++row)
+            storeColumns(out + 16 * row + kColumns * i, word.row(row, zero[i]));
+        }
       }
     }
   }
 };
 } // namespace
 
-/// All panels for the rows of a tile.
-template <int Bits, bool HasZeros> static void oneTile(const QuantGemmArgs &g) {
-  withRows<1, kQuantRows>(g.rows, [&]<int R>(std::integral_constant<int, R>) {
-    withPanels<quantPanelsOf<R>()>(
-        g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
-          quantTile<Bits, HasZeros, R, P>(g, first);
-        });
-  });
-}
-
-/// A few tiles of about as many rows each, which read the panels in turn. Zero
-/// points make that too expensive.
-template <int Bits> static void fewTiles(const QuantGemmArgs &g) {
-  auto some = [&]<int P>(int64_t first, std::integral_constant<int, P>) {
-    QuantGemmArgs t = g;
-    int64_t left = g.rows;
-    for (int64_t tiles = (g.rows + kQuantRows - 1) / kQuantRows; tiles > 0;
-         --tiles) {
-      t.rows = (left + tiles - 1) / tiles;
-      withRows<kQuantRows / 2, kQuantRows>(
-          t.rows, [&]<int R>(std::integral_constant<int, R>) {
-            quantTile<Bits, false, R, P>(t, first);
-          });
-      if (t.rowOf)
-        t.rowOf += t.rows;
-      else
-        t.a += t.rows * t.aStride;
-      t.c += t.rows * t.cStride;
-      left -= t.rows;
+/// R rows of a panel, of which `depth` rows are in `part`; totals go on from c
+/// unless these are the first ones.
+template <int R>
+static void widenedTile(const WidenedPart &part, const LeftRows &rows,
+                        int64_t depth, int64_t segment, bool isFirst, float *c,
+                        int64_t cStride) {
+  const float *row[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+    row[r] = rows[r];
+  for (int64_t d = 0, s = 0; d < depth; ++s) {
+    Columns sum[R][kParts];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int i = 0; i < kParts; ++i)
+        sum[r][i] = Columns{};
+    for (int64_t end = std::min(depth, d + segment); d < end; ++d) {
+      Columns column[kParts];
+#pragma GCC unroll 16
+      for (int i = 0; i < kParts; ++i)
+        column[i] = loadColumns(part.codes[d] + kColumns * i);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        Columns x = allColumns(row[r][d]);
+#pragma GCC unroll 16
+        for (int i = 0; i < kParts; ++i)
+          sum[r][i] = fmaColumns(x, column[i], sum[r][i]);
+      }
     }
-  };
-  withPanels<quantPanelsOf<kQuantRows>()>(g.panels, some);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int i = 0; i < kParts; ++i) {
+        float *to = c + r * cStride + kColumns * i;
+        Columns total = isFirst && s == 0 ? Columns{} : loadColumns(to);
+        Columns scale = loadColumns(part.scales[s] + kColumns * i);
+        storeColumns(to, fmaColumns(sum[r][i], scale, total));
+      }
+  }
 }
 
-template <int Bits> static void gemmOf(const QuantGemmArgs &g) {
-  if (g.rows <= kQuantRows)
-    return g.b.hasZeroPoints ? oneTile<Bits, true>(g) : oneTile<Bits, false>(g);
-  if constexpr (kFewRows > kQuantRows)
-    if (g.rows <= kFewRows && !g.b.hasZeroPoints)
-      return fewTiles<Bits>(g);
-  TileRows rows{
-      {g.a, g.aStride, g.rowOf}, g.c, g.cStride, g.rows, g.depth, false};
-  withPanels<kTilePanels>(
-      g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
-        manyRows<P>(WidenedPanels<Bits>{g}, rows, first);
-      });
+template <int Bits, bool HasZeros>
+static void tilesOfWidened(const QuantGemmArgs &g) {
+  const int64_t segment = std::min(g.b.block, kSegment);
+  WidenedPart part;
+  for (int64_t p = 0; p < g.panels; ++p) {
+    const std::byte *panel = g.b.data + p * g.b.panelStride;
+    for (int64_t from = 0, depth; from < g.depth; from += depth) {
+      depth = std::min(g.depth - from, kDepthBlock);
+      // Behind the last part is the next panel.
+      int64_t ahead = from + depth < g.depth
+                          ? wordBytes<Bits>(depth)
+                          : g.b.panelStride - wordBytes<Bits>(from);
+      part.read<Bits, HasZeros>(g.b, panel, ahead, from, from + depth);
+      LeftRows left{g.a + from, g.aStride, g.rowOf};
+      float *c = g.c + 16 * p;
+      for (int64_t row = 0; row < g.rows;) {
+        int64_t rows = nextRows(g.rows - row, kTileRows);
+        withRows<1, kTileRows>(rows, [&]<int R>(
+                                         std::integral_constant<int, R>) {
+          widenedTile<R>(part, left, depth, segment, from == 0, c, g.cStride);
+        });
+        left.skip(rows);
+        c += rows * g.cStride;
+        row += rows;
+      }
+    }
+  }
+}
+#endif // !MOE_ISA_HAS_AVX512
+
+template <int Bits, bool HasZeros> static void gemmOf(const QuantGemmArgs &g) {
+#if !MOE_ISA_HAS_AVX512
+  if (g.rows > fewRows<Bits>())
+    return tilesOfWidened<Bits, HasZeros>(g);
+#endif
+  tilesOfWords<Bits, HasZeros>(g);
 }
 
 void gemmQuant(const QuantGemmArgs &g) {
   if (g.b.bits == 4)
-    gemmOf<4>(g);
-  else
-    gemmOf<8>(g);
+    return g.b.hasZeroPoints ? gemmOf<4, true>(g) : gemmOf<4, false>(g);
+  return g.b.hasZeroPoints ? gemmOf<8, true>(g) : gemmOf<8, false>(g);
 }
 
 } // namespace moe::cpu::MOE_ISA
