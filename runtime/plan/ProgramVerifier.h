@@ -136,6 +136,9 @@ private:
   size_t memoryOf(int32_t buffer) const;
   Status verifyAttributes(const Place &place, const plan::StepT &step) const;
   Status verifyInstructions(const Place &place, const plan::StepT &step) const;
+  /// Weights of a layer's experts are read by steps of experts of this layer,
+  /// as weights, and these read no others.
+  Status verifyExpertWeights(const Place &place, const plan::StepT &step) const;
   /// A table in codes has the numbers that its attributes say.
   Status verifyGatherCodes(const Place &place, const plan::StepT &step) const;
   Status verifyWaits(const Place &place, const plan::StepT &step,

@@ -45,6 +45,18 @@ inline bool readsPlacement(const plan::StepT &step) {
          step.kernel == "all_to_all" || step.kernel == "all_to_all_back";
 }
 
+/// The weights of a step of experts are six of its operands, of which those
+/// that it has not are absent.
+inline constexpr const char *kExpertWeights[] = {"w1", "b1", "w2",
+                                                 "b2", "w3", "b3"};
+
+/// The first of them among the operands, 0 for steps of other kernels.
+inline size_t firstExpertWeight(std::string_view kernel) {
+  if (kernel == "experts")
+    return 2;
+  return kernel == "routed_experts" ? 3 : 0;
+}
+
 /// The ranks in a node of an exchange that works in two stages, 0 for others.
 inline int64_t nodeSizeOf(const plan::StepT &step) {
   for (const auto &attribute : step.attributes)

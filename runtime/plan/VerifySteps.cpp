@@ -67,6 +67,7 @@ Status ProgramVerifier::verifyStep(size_t index, StepProgress &progress) const {
     MOE_RETURN_IF_ERROR(checkExpr(place, "guard", step.guard, kInputSymbols));
   MOE_RETURN_IF_ERROR(verifyAttributes(place, step));
   MOE_RETURN_IF_ERROR(verifyInstructions(place, step));
+  MOE_RETURN_IF_ERROR(verifyExpertWeights(place, step));
   MOE_RETURN_IF_ERROR(verifyGatherCodes(place, step));
   return verifyRecord(place, step, progress);
 }
@@ -182,6 +183,36 @@ Status ProgramVerifier::verifyInstructions(const Place &place,
   for (int32_t result : step.results)
     MOE_RETURN_IF_ERROR(place.checkIndex(
         "result register", result, step.inputs.size() + step.program.size()));
+  return Status::ok();
+}
+
+/// A rank has blocks of those experts only that are placed on it, so no other
+/// kernel could know what memory there is.
+Status ProgramVerifier::verifyExpertWeights(const Place &place,
+                                            const plan::StepT &step) const {
+  size_t first = firstExpertWeight(step.kernel);
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i] == -1)
+      continue;
+    const plan::BufferT &root = *program.buffers[rootOf[step.inputs[i]]];
+    const plan::ParamT *param = root.kind == plan::BufferKind_Param
+                                    ? program.params[root.index].get()
+                                    : nullptr;
+    bool isExpert = param && param->experts > 0;
+    bool isWeight =
+        first > 0 && i >= first && i < first + std::size(kExpertWeights);
+    std::string operand = "input " + std::to_string(i);
+    if (isWeight)
+      operand += std::string(" (") + kExpertWeights[i - first] + ")";
+    operand += ", buffer " + std::to_string(step.inputs[i]) + ",";
+    if (isExpert && (!isWeight || param->layer != step.layer))
+      return place.error(operand + " is param " + param->name +
+                         " of the experts of layer " +
+                         std::to_string(param->layer) +
+                         ", which only steps of theirs read as weights");
+    if (isWeight && !isExpert)
+      return place.error(operand + " is no param of experts");
+  }
   return Status::ok();
 }
 
