@@ -8,6 +8,7 @@
 #include "runtime/cost/StepWork.h"
 
 #include "runtime/params/QuantFormat.h"
+#include "runtime/plan/StepKinds.h"
 #include "runtime/support/DType.h"
 
 #include <algorithm>
@@ -29,14 +30,6 @@ static const plan::AttributeT *find(const plan::StepT &step,
     if (attribute->name == name)
       return attribute.get();
   return nullptr;
-}
-
-/// The first of the weights w1, b1, w2, b2, w3 and b3 among the operands of a
-/// step of experts; 0 for other steps.
-static size_t firstExpertWeight(const plan::StepT &step) {
-  if (step.kernel == "experts")
-    return 2;
-  return step.kernel == "routed_experts" ? 3 : 0;
 }
 
 /// The operand, or -1 if it is absent.
@@ -160,7 +153,7 @@ Status PlanWork::findLoads() {
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const plan::StepT &step = *program.steps[i];
     int index = static_cast<int>(i);
-    bool isExperts = firstExpertWeight(step) > 0;
+    bool isExperts = firstExpertWeight(step.kernel) > 0;
     // The route tells from which exchange rows come back.
     int source = isExperts                          ? inputOf(step, 0)
                  : step.kernel == "all_to_all_back" ? inputOf(step, 1)
@@ -314,7 +307,7 @@ void PlanWork::addExperts(StepWork &work, int rank, int index) const {
   const RankLoad &load = loadOf(rank, index);
   work.kind = KernelKind::Product;
   work.weightBytes = 0;
-  size_t first = firstExpertWeight(step);
+  size_t first = firstExpertWeight(step.kernel);
   for (size_t i = first; i < step.inputs.size(); ++i) {
     const plan::ParamT *param = paramOf(step.inputs[i]);
     if (!param || param->experts <= 0)
@@ -335,6 +328,14 @@ void PlanWork::addExperts(StepWork &work, int rank, int index) const {
     std::vector<int64_t> dims = sizes.dims(sizes.classOf(rank), step.inputs[0]);
     double columns = dims.empty() ? 0 : static_cast<double>(dims.back());
     work.activationBytes = 2 * load.rows * columns * 4;
+  } else { // the outputs of choices are no operands: written, then mixed
+    int out = step.outputs[0];
+    std::vector<int64_t> dims = sizes.dims(sizes.classOf(rank), out);
+    double columns = dims.empty() ? 0 : static_cast<double>(dims.back());
+    work.activationBytes +=
+        2 * load.rows * columns *
+        static_cast<double>(
+            dtypeSize(static_cast<DType>(program.buffers[out]->dtype)));
   }
   work.flopsFactor = load.workFactor;
   work.bytesFactor = load.expertsFactor;
@@ -407,7 +408,7 @@ StepWork PlanWork::work(int rankClass, int index) const {
     addRouter(work, rank, step);
   } else if (step.kernel == "ffn") {
     addFfn(work, rank, step);
-  } else if (firstExpertWeight(step) > 0) {
+  } else if (firstExpertWeight(step.kernel) > 0) {
     addExperts(work, rank, index);
   } else if (step.kernel == "attention") {
     addAttention(work, rank, step);

@@ -60,6 +60,7 @@ TEST_F(StepWorkTest, RoutedExpertsReadTokensAndWhatTheyChose) {
   step.inputs = {step.inputs[0], static_cast<int>(program.buffers.size()) - 1,
                  -1};
   step.inputs.insert(step.inputs.end(), weights.begin(), weights.end());
+  step.outputs.resize(1);
   program.layers[0]->k = 2;
   StepWork work = workOf(program, 10, 0, kExchange);
   EXPECT_EQ(work.kind, KernelKind::Product);
@@ -68,6 +69,10 @@ TEST_F(StepWorkTest, RoutedExpertsReadTokensAndWhatTheyChose) {
   // Of 4 experts, 10 tokens with 2 each leave out 4 (1/2)^10.
   double active = 4 * (1 - std::pow(0.5, 10));
   EXPECT_NEAR(work.weightBytes, active * 2 * 8 * 32 * 4, 1e-6);
+  // x and the result of 10 tokens, choices of 4 bytes; and an output of each
+  // choice, which is written and read again.
+  double operands = 2 * 10 * 8 * 4 + 10 * 2 * 4;
+  EXPECT_DOUBLE_EQ(work.activationBytes, operands + 2 * 20 * 8 * 4);
 }
 
 TEST_F(StepWorkTest, RanksShareRowsOfAllSenders) {
