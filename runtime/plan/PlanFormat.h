@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <span>
 #include <type_traits>
-#include <xxhash.h>
 
 namespace moe::plan_format {
 
@@ -58,9 +57,8 @@ struct Preamble {
 static_assert(sizeof(Header) == 64 && sizeof(Preamble) == 128 &&
               std::has_unique_object_representations_v<Preamble>);
 
-inline uint64_t hashBytes(const void *data, size_t bytes) {
-  return XXH3_64bits(data, bytes);
-}
+/// XXH3 of 64 bits.
+uint64_t hashBytes(const void *data, size_t bytes);
 
 inline uint64_t hashPreamble(Preamble preamble) {
   preamble.header.hash = 0;

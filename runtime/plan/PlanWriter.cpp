@@ -12,6 +12,9 @@
 
 #include <algorithm>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 using namespace moe;
 using namespace moe::plan_format;
 
