@@ -8,8 +8,6 @@
 #include "runtime/exec/Executable.h"
 #include "runtime/exec/Parts.h"
 #include "runtime/plan/StepKinds.h"
-#include "runtime/support/Cores.h"
-#include "runtime/support/ThreadPool.h"
 
 #include <algorithm>
 
@@ -294,22 +292,13 @@ Status Executable::loadWeights() {
   std::lock_guard lock(weightMutex);
   if (haveWeights)
     return Status::ok();
-  size_t numParams = program->params.size();
-  std::vector<ParamBlocks> loaded(hosted * numParams);
-  std::vector<Status> results(loaded.size());
-  ThreadPool pool(coreBudget().numThreads());
-  pool.parallelFor(loaded.size(), [&](int64_t item, int) {
-    int rank = first + static_cast<int>(item / numParams);
-    uint32_t param = item % numParams;
-    StatusOr<ParamBlocks> blocks = loader(rank, param, layouts[param]);
-    if (blocks.isOk())
-      loaded[item] = *std::move(blocks);
-    else
-      results[item] = blocks.status();
-  });
-  for (const Status &status : results)
-    MOE_RETURN_IF_ERROR(status);
-  weights = std::move(loaded);
+  std::vector<WeightRequest> requests;
+  for (int rank = first; rank < first + hosted; ++rank)
+    for (uint32_t param = 0; param < program->params.size(); ++param)
+      requests.push_back({rank, param, layouts[param]});
+  if (!requests.empty()) {
+    MOE_ASSIGN_OR_RETURN(weights, loader(requests));
+  }
   haveWeights = true;
   return Status::ok();
 }

@@ -90,10 +90,9 @@ struct SymbolInfo {
   std::vector<uint32_t> buffers;
 };
 
-/// The blocks of a parameter that a rank holds, in a layout. Called by several
-/// threads at once.
-using WeightLoader = std::function<StatusOr<ParamBlocks>(
-    int rank, uint32_t param, std::string_view layout)>;
+/// The blocks that are asked for, one result for each request.
+using WeightLoader = std::function<StatusOr<std::vector<ParamBlocks>>(
+    std::span<const WeightRequest> requests)>;
 
 class Executable {
 public:

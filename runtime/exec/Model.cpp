@@ -31,8 +31,8 @@ static StatusOr<std::shared_ptr<Model>> loadModel(const std::string &path,
     storeOptions.memoryLimit = options.weightMemoryLimit;
   MOE_ASSIGN_OR_RETURN(plan->weights,
                        WeightStore::create(plan->file, storeOptions));
-  auto load = [plan](int rank, uint32_t param, std::string_view layout) {
-    return plan->weights->load(rank, param, layout);
+  auto load = [plan](std::span<const WeightRequest> requests) {
+    return plan->weights->load(requests);
   };
   std::shared_ptr<const plan::ProgramT> program(plan, &plan->file.program());
   StatusOr<std::shared_ptr<Executable>> executable =

@@ -11,8 +11,11 @@
 #include "runtime/params/Layouts.h"
 #include "runtime/params/PackHeld.h"
 #include "runtime/support/CheckedMath.h"
+#include "runtime/support/Cores.h"
 #include "runtime/support/HugePages.h"
+#include "runtime/support/ThreadPool.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -20,6 +23,9 @@
 #include <tuple>
 
 using namespace moe;
+
+/// What a thread compares with hashes at a time.
+static constexpr uint64_t kPieceBytes = uint64_t(4) << 20;
 
 namespace {
 
@@ -47,15 +53,42 @@ struct Once {
   }
 };
 
-/// One block, or a part of it, in one layout.
+/// One block, or a part of it, in a layout that the plan does not have.
 struct Entry {
-  Once loading;
-  BlockView view;
+  Once packing;
   AlignedBytes memory;
+  uint64_t bytes = 0;
 };
 
-/// What is loaded once: parameter, block, its part along the axis, layout.
+/// What is packed once: parameter, block, its part along the axis, layout.
 using EntryKey = std::tuple<uint32_t, int, int, int64_t, int64_t, std::string>;
+
+/// Bytes of an embedded block that are to be compared with their hashes.
+struct Check {
+  uint32_t param;
+  const plan::BlockT *block;
+  uint64_t begin, end;
+
+  /// Equal for blocks that several parameters share.
+  auto place() const {
+    return std::pair(block->offset + begin, block->offset + end);
+  }
+};
+
+/// A block that does not lie in the plan as it is wanted.
+struct Packing {
+  uint32_t param;
+  HeldBlock held;
+  std::string_view layout;
+  Entry *entry;
+  BlockView *view;
+};
+
+/// What is to be done before the views of some parameters can be read.
+struct Work {
+  std::vector<Check> checks;
+  std::vector<Packing> packings;
+};
 
 } // namespace
 
@@ -68,32 +101,21 @@ struct WeightStore::Impl {
   std::mutex mutex; // of all below
   uint64_t memoryUsed = 0;
   std::map<EntryKey, std::unique_ptr<Entry>> entries;
-  /// Blocks that were compared with their hashes as a whole.
-  std::map<std::pair<uint32_t, int>, std::unique_ptr<Once>> verified;
 
   Impl(const PlanFile &plan, WeightStoreOptions options)
       : plan(plan), options(std::move(options)) {}
 
   Status prepare();
-  StatusOr<BlockView> loadBlock(uint32_t param, const HeldBlock &held,
-                                std::string_view layout);
-  Status load(uint32_t param, const HeldBlock &held, std::string_view layout,
-              Entry &entry);
+  StatusOr<ParamBlocks> find(const WeightRequest &request, Work &work);
+  void addChecks(uint32_t param, const HeldBlock &held,
+                 std::vector<Check> &checks) const;
   std::optional<std::span<const std::byte>>
   inPlace(const plan::ParamT &param, const HeldBlock &held,
           std::string_view layout) const;
-  Status verify(uint32_t param, const HeldBlock &held);
+  Entry &entryOf(EntryKey key);
+  Status run(Work &work);
+  Status pack(const Packing &packing);
   StatusOr<AlignedBytes> allocate(const plan::ParamT &param, uint64_t bytes);
-
-  /// The entry of a key, made when it is new.
-  template <typename Map, typename Key>
-  typename Map::mapped_type::element_type &entryOf(Map &map, Key key) {
-    std::lock_guard lock(mutex);
-    auto &slot = map[std::move(key)];
-    if (!slot)
-      slot = std::make_unique<typename Map::mapped_type::element_type>();
-    return *slot;
-  }
 };
 
 /// "dir/model.moeplan" gives "dir".
@@ -171,57 +193,133 @@ WeightStore::Impl::inPlace(const plan::ParamT &param, const HeldBlock &held,
   return bytes.subspan(part->begin, part->size());
 }
 
-/// Compares an embedded block with its hashes, as far as the part needs it.
-Status WeightStore::Impl::verify(uint32_t index, const HeldBlock &held) {
+/// Adds the chunks that what is held lies in, in pieces of one chunk or, of
+/// small ones, several.
+void WeightStore::Impl::addChecks(uint32_t index, const HeldBlock &held,
+                                  std::vector<Check> &checks) const {
   const plan::ParamT &param = *plan.program().params[index];
   const plan::BlockT &block = *param.blocks[held.block];
   if (block.source != plan::BlockSource_Embedded || !options.verifyFull)
-    return Status::ok();
-  std::string place = "param " + param.name;
-  std::optional<Interval> part;
+    return;
+  Interval wanted = {0, static_cast<int64_t>(block.bytes)};
   if (held.axis >= 0)
-    part = contiguousPart(param.layout, DType(param.dtype), param.dims, held);
-  if (part)
-    return plan.verifyBlock(block, part->begin, part->end).at(place);
-  return entryOf(verified, std::pair(index, held.block)).run([&] {
-    return plan.verifyBlock(block).at(place);
+    wanted = contiguousPart(param.layout, DType(param.dtype), param.dims, held)
+                 .value_or(wanted);
+  uint64_t chunkBytes = plan.program().chunk_bytes;
+  uint64_t pieceBytes =
+      std::max(kPieceBytes / chunkBytes, uint64_t(1)) * chunkBytes;
+  uint64_t begin = wanted.begin / pieceBytes * pieceBytes;
+  for (; begin < static_cast<uint64_t>(wanted.end); begin += pieceBytes)
+    checks.push_back(
+        {index, &block, begin, std::min(begin + pieceBytes, block.bytes)});
+}
+
+Entry &WeightStore::Impl::entryOf(EntryKey key) {
+  std::lock_guard lock(mutex);
+  std::unique_ptr<Entry> &slot = entries[std::move(key)];
+  if (!slot)
+    slot = std::make_unique<Entry>();
+  return *slot;
+}
+
+/// Views of what lies in the plan; what is left to do is added to `work`.
+StatusOr<ParamBlocks> WeightStore::Impl::find(const WeightRequest &request,
+                                              Work &work) {
+  const plan::ProgramT &program = plan.program();
+  if (request.param >= program.params.size())
+    return Status(StatusCode::Internal,
+                  "param " + std::to_string(request.param) + " does not exist");
+  const plan::ParamT &param = *program.params[request.param];
+  MOE_ASSIGN_OR_RETURN(std::vector<HeldBlock> held,
+                       heldBlocks(program, param, request.rank));
+  ParamBlocks blocks;
+  blocks.isExpert = param.is_expert;
+  blocks.views.resize(held.size());
+  for (size_t i = 0; i < held.size(); ++i) {
+    const HeldBlock &each = held[i];
+    BlockView &view = blocks.views[i];
+    addChecks(request.param, each, work.checks);
+    blocks.wasRepacked |=
+        param.blocks[each.block]->source == plan::BlockSource_Embedded &&
+        request.layout != param.layout;
+    view.sliceSize = each.axis < 0 ? -1 : each.part.size();
+    if (auto bytes = inPlace(param, each, request.layout)) {
+      view.data = bytes->data();
+      view.bytes = bytes->size();
+      continue;
+    }
+    EntryKey key{request.param,   each.block,    each.axis,
+                 each.part.begin, each.part.end, std::string(request.layout)};
+    // Moving the vector of views leaves them where they are.
+    work.packings.push_back(
+        {request.param, each, request.layout, &entryOf(std::move(key)), &view});
+  }
+  return blocks;
+}
+
+/// Calls job(0) to job(count - 1), by `pool` if there is one. Of several
+/// errors, that of the first job counts.
+template <typename Job>
+static Status runJobs(ThreadPool *pool, size_t count, Job job) {
+  std::vector<Status> results(count);
+  auto runOne = [&](int64_t index, int) { results[index] = job(index); };
+  if (pool)
+    pool->parallelFor(count, runOne);
+  else
+    for (size_t i = 0; i < count; ++i)
+      runOne(i, 0);
+  for (Status &result : results)
+    MOE_RETURN_IF_ERROR(std::move(result));
+  return Status::ok();
+}
+
+/// Compares first, so that nothing is made of what is damaged.
+Status WeightStore::Impl::run(Work &work) {
+  std::vector<Check> &checks = work.checks;
+  std::ranges::stable_sort(checks, {}, &Check::place);
+  auto copies = std::ranges::unique(checks, {}, &Check::place);
+  checks.erase(copies.begin(), copies.end());
+
+  // A thread takes as long to start as a piece to be compared.
+  uint64_t bytes = work.packings.size() * kPieceBytes;
+  for (const Check &check : checks)
+    bytes += check.end - check.begin;
+  std::optional<ThreadPool> pool;
+  if (bytes > 2 * kPieceBytes)
+    pool.emplace(coreBudget().numThreads());
+  ThreadPool *workers = pool ? &*pool : nullptr;
+
+  MOE_RETURN_IF_ERROR(runJobs(workers, checks.size(), [&](size_t i) {
+    const Check &check = checks[i];
+    return plan.verifyBlock(*check.block, check.begin, check.end)
+        .at("param " + plan.program().params[check.param]->name);
+  }));
+  return runJobs(workers, work.packings.size(), [&](size_t i) {
+    const Packing &packing = work.packings[i];
+    Status status = packing.entry->packing.run([&] { return pack(packing); });
+    if (status.isOk()) {
+      packing.view->data = packing.entry->memory.get();
+      packing.view->bytes = packing.entry->bytes;
+    }
+    return status;
   });
 }
 
-Status WeightStore::Impl::load(uint32_t index, const HeldBlock &held,
-                               std::string_view layout, Entry &entry) {
-  const plan::ParamT &param = *plan.program().params[index];
-  MOE_RETURN_IF_ERROR(verify(index, held));
-  entry.view.sliceSize = held.axis < 0 ? -1 : held.part.size();
-  if (auto bytes = inPlace(param, held, layout)) {
-    entry.view.data = bytes->data();
-    entry.view.bytes = bytes->size();
-    return Status::ok();
-  }
-  MOE_ASSIGN_OR_RETURN(uint64_t bytes, layoutBytes(layout, DType(param.dtype),
-                                                   held.dims(param.dims)));
-  MOE_ASSIGN_OR_RETURN(entry.memory, allocate(param, bytes));
-  entry.view.data = entry.memory.get();
-  entry.view.bytes = bytes;
+Status WeightStore::Impl::pack(const Packing &packing) {
+  const plan::ParamT &param = *plan.program().params[packing.param];
+  Entry &entry = *packing.entry;
+  MOE_ASSIGN_OR_RETURN(entry.bytes,
+                       layoutBytes(packing.layout, DType(param.dtype),
+                                   packing.held.dims(param.dims)));
+  MOE_ASSIGN_OR_RETURN(entry.memory, allocate(param, entry.bytes));
   std::byte *to = entry.memory.get();
   BytesSink sink = [&](std::span<const std::byte> piece) {
     std::memcpy(to, piece.data(), piece.size());
     to += piece.size();
     return Status::ok();
   };
-  return packHeld({plan, evaluator ? &*evaluator : nullptr}, param, held,
-                  layout, sink);
-}
-
-StatusOr<BlockView> WeightStore::Impl::loadBlock(uint32_t param,
-                                                 const HeldBlock &held,
-                                                 std::string_view layout) {
-  Entry &entry =
-      entryOf(entries, EntryKey{param, held.block, held.axis, held.part.begin,
-                                held.part.end, layout});
-  MOE_RETURN_IF_ERROR(
-      entry.loading.run([&] { return load(param, held, layout, entry); }));
-  return entry.view;
+  return packHeld({plan, evaluator ? &*evaluator : nullptr}, param,
+                  packing.held, packing.layout, sink);
 }
 
 WeightStore::WeightStore(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
@@ -234,24 +332,25 @@ WeightStore::create(const PlanFile &plan, WeightStoreOptions options) {
   return std::unique_ptr<WeightStore>(new WeightStore(std::move(impl)));
 }
 
+StatusOr<std::vector<ParamBlocks>>
+WeightStore::load(std::span<const WeightRequest> requests) {
+  std::vector<ParamBlocks> result;
+  result.reserve(requests.size());
+  Work work;
+  for (const WeightRequest &request : requests) {
+    MOE_ASSIGN_OR_RETURN(ParamBlocks blocks, impl->find(request, work));
+    result.push_back(std::move(blocks));
+  }
+  MOE_RETURN_IF_ERROR(impl->run(work));
+  for (ParamBlocks &blocks : result)
+    for (const BlockView &view : blocks.views)
+      blocks.bytes += view.bytes;
+  return result;
+}
+
 StatusOr<ParamBlocks> WeightStore::load(int rank, uint32_t param,
                                         std::string_view layout) {
-  const plan::ProgramT &program = impl->plan.program();
-  if (param >= program.params.size())
-    return Status(StatusCode::Internal,
-                  "param " + std::to_string(param) + " does not exist");
-  const plan::ParamT &theParam = *program.params[param];
-  MOE_ASSIGN_OR_RETURN(std::vector<HeldBlock> held,
-                       heldBlocks(program, theParam, rank));
-  ParamBlocks blocks;
-  blocks.isExpert = theParam.is_expert;
-  for (const HeldBlock &each : held) {
-    MOE_ASSIGN_OR_RETURN(BlockView view, impl->loadBlock(param, each, layout));
-    blocks.views.push_back(view);
-    blocks.bytes += view.bytes;
-    blocks.wasRepacked |=
-        theParam.blocks[each.block]->source == plan::BlockSource_Embedded &&
-        layout != theParam.layout;
-  }
-  return blocks;
+  WeightRequest request{rank, param, layout};
+  MOE_ASSIGN_OR_RETURN(std::vector<ParamBlocks> blocks, load({&request, 1}));
+  return std::move(blocks[0]);
 }

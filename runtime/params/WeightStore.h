@@ -18,7 +18,9 @@
 // for kernels that do not read them, dequantised window by window.
 //
 // Nothing outside of a part is evaluated, and no more of the plan is compared
-// with its hashes than the chunks that the part lies in.
+// with its hashes than the chunks that the part lies in. All cores take chunks
+// and blocks in turn, so a large parameter is no matter of one thread; what is
+// only mapped takes neither a thread nor a look at its bytes.
 //
 // Ranks of one process use one store, so what several of them hold is there
 // once.
@@ -36,6 +38,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +56,13 @@ struct WeightStoreOptions {
   /// become f32), so that a small hostile plan cannot ask for much; synthetic
   /// weights need more.
   std::optional<uint64_t> memoryLimit;
+};
+
+/// A parameter that a rank is to have in a layout.
+struct WeightRequest {
+  int rank;
+  uint32_t param;
+  std::string_view layout;
 };
 
 /// The blocks of one parameter that one rank holds.
@@ -75,10 +85,12 @@ public:
   create(const PlanFile &plan, WeightStoreOptions options);
   ~WeightStore();
 
-  /// Loads what `rank` holds of program().params[param], in `layout`. May be
-  /// called by several ranks at once; what is there already is shared. A layout
-  /// of codes must be the plan's, and parts must begin and end at blocks:
-  /// Unsupported.
+  /// Loads what ranks hold of program().params. May be called by several
+  /// threads at once; what is there already is shared. A layout of codes must
+  /// be the plan's, and parts must begin and end at blocks: Unsupported.
+  StatusOr<std::vector<ParamBlocks>>
+  load(std::span<const WeightRequest> requests);
+  /// The same for one parameter.
   StatusOr<ParamBlocks> load(int rank, uint32_t param, std::string_view layout);
 
 private:

@@ -187,14 +187,20 @@ void TestProgram::setLifetimes() {
   }
 }
 
-std::shared_ptr<Model> TestProgram::finish(WeightLoader loader,
+std::shared_ptr<Model> TestProgram::finish(ParamLoader loadParam,
                                            const KernelRegistry &kernels) {
   setLifetimes();
   Status status = verifyProgram(program, 0);
   EXPECT_TRUE(status.isOk()) << status.message();
   auto shared = std::make_shared<plan::ProgramT>(std::move(program));
+  auto loader = [loadParam](std::span<const WeightRequest> requests) {
+    std::vector<ParamBlocks> blocks;
+    for (const auto &[rank, param, layout] : requests)
+      blocks.push_back(loadParam(rank, param, layout));
+    return blocks;
+  };
   StatusOr<std::shared_ptr<Executable>> executable =
-      Executable::create(shared, kernels, std::move(loader));
+      Executable::create(shared, kernels, loader);
   EXPECT_TRUE(executable.isOk()) << executable.status().message();
   return std::make_shared<Model>(*std::move(executable));
 }

@@ -70,8 +70,11 @@ public:
 
   int32_t findSymbol(const std::string &name) const;
 
+  /// The blocks of one parameter that a rank holds.
+  using ParamLoader = std::function<ParamBlocks(int rank, uint32_t param,
+                                                std::string_view layout)>;
   /// Fills in lifetimes, verifies and makes the model.
-  std::shared_ptr<Model> finish(WeightLoader loader = nullptr,
+  std::shared_ptr<Model> finish(ParamLoader loadParam = nullptr,
                                 const KernelRegistry &kernels = testKernels());
 
   plan::ProgramT program;
