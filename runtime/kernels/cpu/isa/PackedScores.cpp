@@ -13,10 +13,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/kernels/cpu/isa/Functions.h"
-#include "runtime/kernels/cpu/isa/RowCounts.h"
+#include "runtime/kernels/cpu/isa/Tile.h"
 #include "runtime/kernels/cpu/isa/Vec.h"
-
-#include <algorithm>
 
 namespace moe::cpu::MOE_ISA {
 
@@ -76,16 +74,8 @@ void packKeys(const float *k, int64_t kStride, int64_t keys, int64_t depth,
 // Products
 //===----------------------------------------------------------------------===//
 
-#if MOE_ISA_HAS_AVX512
-static constexpr int kScoreRows = 12, kScorePanels = 2;
-#elif MOE_ISA_HAS_FMA
-static constexpr int kScoreRows = 6, kScorePanels = 1;
-#else
-static constexpr int kScoreRows = 2, kScorePanels = 1;
-#endif
-
 template <int R, int P>
-static void tile(const PackedScoreArgs &s, int64_t row, int64_t panel) {
+static void scoreTile(const PackedScoreArgs &s, int64_t row, int64_t panel) {
   constexpr int kVectors = P * kParts;
   const float *q = s.q + row * s.qStride;
   const float *k = s.panels + panel * 16 * s.depth;
@@ -139,20 +129,17 @@ static void tile(const PackedScoreArgs &s, int64_t row, int64_t panel) {
 }
 
 void scorePacked(const PackedScoreArgs &s) {
-  for (int64_t panel = 0; panel < s.numPanels; panel += kScorePanels) {
-    auto rowsOfPanels = [&]<int P>(std::integral_constant<int, P>) {
-      for (int64_t row = 0; row < s.rows;) {
-        int64_t rows = nextRows(s.rows - row, kScoreRows);
-        withRows<1, kScoreRows>(rows,
-                                [&]<int R>(std::integral_constant<int, R>) {
-                                  tile<R, P>(s, row, panel);
-                                });
-        row += rows;
-      }
-    };
-    withRows<1, kScorePanels>(
-        std::min<int64_t>(kScorePanels, s.numPanels - panel), rowsOfPanels);
-  }
+  withPanels<kTilePanels>(
+      s.numPanels, [&]<int P>(int64_t panel, std::integral_constant<int, P>) {
+        for (int64_t row = 0; row < s.rows;) {
+          int64_t rows = nextRows(s.rows - row, kTileRows);
+          withRows<1, kTileRows>(rows,
+                                 [&]<int R>(std::integral_constant<int, R>) {
+                                   scoreTile<R, P>(s, row, panel);
+                                 });
+          row += rows;
+        }
+      });
 }
 
 } // namespace moe::cpu::MOE_ISA
