@@ -30,6 +30,10 @@ public:
 
 private:
   Status check(const KernelArgs &args) const;
+  const float *read(const TensorView &view, const std::byte *data,
+                    int64_t stride, int64_t count, float *buffer) const;
+  void rotate(const KernelArgs &args, int64_t b, int64_t h, int64_t position,
+              float *memory) const;
   /// A row of x and of the result, cos and sin.
   int64_t rowFloats(const KernelArgs &args) const {
     return 2 * args.inputs[0].dims[3] + rotaryDim;
@@ -62,36 +66,62 @@ Status RotaryKernel::check(const KernelArgs &args) const {
   return Status::ok();
 }
 
-Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
-  MOE_RETURN_IF_ERROR(check(args));
+/// Element [a, b, c, 0].
+static std::byte *rowOf(const TensorView &view, int64_t a, int64_t b,
+                        int64_t c) {
+  return const_cast<std::byte *>(blockData(view)) +
+         (a * view.strides[0] + b * view.strides[1] + c * view.strides[2]) *
+             static_cast<int64_t>(dtypeSize(view.dtype));
+}
+
+/// Element [b, s, 0] of cos or sin, which may be the same for all b.
+static const std::byte *tableRow(const TensorView &view, int64_t b, int64_t s) {
+  return blockData(view) +
+         ((view.dims[0] == 1 ? 0 : b * view.strides[0]) + s * view.strides[1]) *
+             static_cast<int64_t>(dtypeSize(view.dtype));
+}
+
+/// Numbers where they are, if they can be read there.
+const float *RotaryKernel::read(const TensorView &view, const std::byte *data,
+                                int64_t stride, int64_t count,
+                                float *buffer) const {
+  if (view.dtype == DType::F32 && stride == 1)
+    return reinterpret_cast<const float *>(data);
+  isa.loadTile(view.dtype, data, stride, buffer, count);
+  return buffer;
+}
+
+/// Row [b, h, position] of the result; `memory` has rowFloats.
+void RotaryKernel::rotate(const KernelArgs &args, int64_t b, int64_t h,
+                          int64_t position, float *memory) const {
   const TensorView &x = args.inputs[0], &out = args.outputs[0];
   const TensorView &cos = args.inputs[1], &sin = args.inputs[2];
+  const int64_t depth = x.dims[3], half = rotaryDim / 2;
+  float *from = memory, *to = from + depth, *c = to + depth, *s = c + half;
+  bool isDirect = out.dtype == DType::F32 && out.strides[3] == 1;
+  std::byte *target = rowOf(out, b, h, position);
+  float *y = isDirect ? reinterpret_cast<float *>(target) : to;
+  const float *values =
+      read(x, rowOf(x, b, h, position), x.strides[3], depth, from);
+  isa.rotateRow(values,
+                read(cos, tableRow(cos, b, position), cos.strides[2], half, c),
+                read(sin, tableRow(sin, b, position), sin.strides[2], half, s),
+                y, half, interleaved);
+  if (rotaryDim < depth)
+    std::copy(values + rotaryDim, values + depth, y + rotaryDim);
+  if (!isDirect)
+    isa.storeTile(out.dtype, y, target, out.strides[3], depth);
+}
+
+Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
+  MOE_RETURN_IF_ERROR(check(args));
+  const TensorView &x = args.inputs[0];
   int64_t heads = x.dims[1], length = x.dims[2], depth = x.dims[3];
-  int64_t half = rotaryDim / 2;
   Scratch scratch(context.workspace);
   float *memory =
       scratch.take<float>(context.pool.numThreads() * rowFloats(args));
   if (!scratch.fits())
     return expectWorkspace(context, *scratch.bytes());
-  auto rowOf = [](const TensorView &view, int64_t a, int64_t b, int64_t c) {
-    return const_cast<std::byte *>(blockData(view)) +
-           (a * view.strides[0] + b * view.strides[1] + c * view.strides[2]) *
-               static_cast<int64_t>(dtypeSize(view.dtype));
-  };
-  auto tableRow = [](const TensorView &view, int64_t b, int64_t s) {
-    return blockData(view) + ((view.dims[0] == 1 ? 0 : b * view.strides[0]) +
-                              s * view.strides[1]) *
-                                 static_cast<int64_t>(dtypeSize(view.dtype));
-  };
-  // Numbers are read and written where they are, if they can be.
-  auto read = [&](const TensorView &view, const std::byte *data, int64_t stride,
-                  int64_t count, float *buffer) {
-    if (view.dtype == DType::F32 && stride == 1)
-      return reinterpret_cast<const float *>(data);
-    isa.loadTile(view.dtype, data, stride, buffer, count);
-    return const_cast<const float *>(buffer);
-  };
-  bool isDirect = out.dtype == DType::F32 && out.strides[3] == 1;
   // Head after head, so that the rows of one head follow each other in memory
   // for as long as the table of their positions stays in the second cache.
   constexpr int64_t kMinPositions = 32, kMaxPositions = 128;
@@ -99,27 +129,13 @@ Status RotaryKernel::run(const KernelArgs &args, StepContext &context) const {
                                  kMinPositions, kMaxPositions);
   int64_t parts = ceilDiv(length, positions);
   auto body = [&](int64_t begin, int64_t end, int thread) {
-    float *from = memory + thread * rowFloats(args), *to = from + depth;
-    float *c = to + depth, *s = c + half;
     for (int64_t item = begin; item < end; ++item) {
-      int64_t b = item / parts, first = item % parts * positions;
+      int64_t first = item % parts * positions;
       int64_t last = std::min(length, first + positions);
       for (int64_t h = 0; h < heads; ++h)
-        for (int64_t position = first; position < last; ++position) {
-          std::byte *target = rowOf(out, b, h, position);
-          float *y = isDirect ? reinterpret_cast<float *>(target) : to;
-          const float *values =
-              read(x, rowOf(x, b, h, position), x.strides[3], depth, from);
-          isa.rotateRow(
-              values,
-              read(cos, tableRow(cos, b, position), cos.strides[2], half, c),
-              read(sin, tableRow(sin, b, position), sin.strides[2], half, s), y,
-              half, interleaved);
-          if (rotaryDim < depth)
-            std::copy(values + rotaryDim, values + depth, y + rotaryDim);
-          if (!isDirect)
-            isa.storeTile(out.dtype, y, target, out.strides[3], depth);
-        }
+        for (int64_t position = first; position < last; ++position)
+          rotate(args, item / parts, h, position,
+                 memory + thread * rowFloats(args));
     }
   };
   forRange(context.pool, x.dims[0] * parts,
