@@ -30,6 +30,9 @@ using TokenId = int32_t;
 
 class Bpe {
 public:
+  /// How many will be added.
+  void reserveTokens(size_t count) { tokens.reserve(count); }
+  void reserveMerges(size_t count) { merges.reserve(count); }
   /// Tokens are spelled in the byte alphabet (see ByteAlphabet.h).
   void addToken(std::string spelling, TokenId id);
   /// The pair with the given place in the list becomes `merged`.

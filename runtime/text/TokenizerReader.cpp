@@ -18,7 +18,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 using namespace moe;
 using nlohmann::json;
@@ -50,6 +49,10 @@ constexpr std::array kEndTokenNames = {
     "<\xef\xbd\x9c"
     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
 };
+
+bool isTokenId(const json &value) {
+  return value.is_number_integer() && value >= 0 && value <= kMaxTokenId;
+}
 
 /// A value of the file and where it stands: "model.merges[3]".
 class Field {
@@ -96,7 +99,7 @@ public:
     return value.get<bool>();
   }
   StatusOr<TokenId> tokenId() const {
-    if (!value.is_number_integer() || value < 0 || value > kMaxTokenId)
+    if (!isTokenId(value))
       return bad("is not a token id of 0 to " + std::to_string(kMaxTokenId));
     return value.get<TokenId>();
   }
@@ -289,56 +292,71 @@ Status TokenizerReader::readModel(const Field &field) {
   return readUnknown(field);
 }
 
+// Vocabularies and lists of merges have 100 thousands of entries, so these two
+// name an entry only in an error.
 Status TokenizerReader::readVocabulary(const Field &field) {
   if (!(*field).is_object() || (*field).empty())
     return field.bad("is not an object of tokens");
-  std::set<TokenId> ids;
+  out->bytesOfToken.reserve((*field).size());
+  out->bpe.reserveTokens((*field).size());
+  std::vector<bool> isTaken;
   for (const auto &[token, value] : (*field).items()) {
-    MOE_ASSIGN_OR_RETURN(
-        TokenId id,
-        Field(value, "model.vocab['" + printableUtf8(token) + "']").tokenId());
-    if (!ids.insert(id).second)
-      return field.bad("has two tokens with id " + std::to_string(id));
-    std::optional<std::string> bytes = bytesOfCharacters(token);
-    out->bytesOfToken[id] = bytes ? *std::move(bytes) : token;
-    out->bpe.addToken(token, id);
+    if (!isTokenId(value))
+      return Field(value, "model.vocab['" + printableUtf8(token) + "']")
+          .tokenId()
+          .status();
+    TokenId id = value.get<TokenId>();
     addId(id);
+    isTaken.resize(out->vocabularySize);
+    if (isTaken[id])
+      return field.bad("has two tokens with id " + std::to_string(id));
+    isTaken[id] = true;
+    std::optional<std::string> bytes = bytesOfCharacters(token);
+    out->bytesOfToken.emplace(id, bytes ? *std::move(bytes) : token);
+    out->bpe.addToken(token, id);
   }
   return Status::ok();
 }
 
 /// The two tokens of a merge, written "a b" or ["a", "b"].
-static StatusOr<std::pair<std::string, std::string>>
-readMerge(const Field &field) {
-  if (field.isString()) {
-    std::string both = (*field).get<std::string>();
+static StatusOr<std::pair<std::string_view, std::string_view>>
+readMerge(const Field &merges, size_t rank) {
+  const json &value = (*merges)[rank];
+  if (value.is_string()) {
+    std::string_view both = value.get_ref<const std::string &>();
     size_t space = both.find(' ');
     if (space == both.npos || both.find(' ', space + 1) != both.npos)
-      return field.bad("is not two tokens with a space between them");
+      return merges.element(rank).bad(
+          "is not two tokens with a space between them");
     return std::pair(both.substr(0, space), both.substr(space + 1));
   }
-  if (!field.isArray() || (*field).size() != 2)
-    return field.bad("is not a pair of tokens");
-  MOE_ASSIGN_OR_RETURN(std::string left, field.element(0).text());
-  MOE_ASSIGN_OR_RETURN(std::string right, field.element(1).text());
-  return std::pair(std::move(left), std::move(right));
+  if (!value.is_array() || value.size() != 2)
+    return merges.element(rank).bad("is not a pair of tokens");
+  for (size_t side : {0, 1})
+    if (!value[side].is_string())
+      return merges.element(rank).element(side).text().status();
+  return std::pair<std::string_view, std::string_view>(
+      value[0].get_ref<const std::string &>(),
+      value[1].get_ref<const std::string &>());
 }
 
 Status TokenizerReader::readMerges(const Field &field) {
-  MOE_ASSIGN_OR_RETURN(std::vector<Field> merges, field.elements());
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    MOE_ASSIGN_OR_RETURN(auto pair, readMerge(merges[rank]));
-    std::optional<TokenId> left = out->bpe.find(pair.first);
-    std::optional<TokenId> right = out->bpe.find(pair.second);
-    std::optional<TokenId> merged = out->bpe.find(pair.first + pair.second);
-    if (!left || !right || !merged)
-      return merges[rank].bad("uses '" +
-                              printableUtf8(!left ? pair.first
-                                            : !right
-                                                ? pair.second
-                                                : pair.first + pair.second) +
-                              "', which is not in model.vocab");
-    out->bpe.addMerge(*left, *right, *merged, static_cast<uint32_t>(rank));
+  if (!field.isNull() && !field.isArray())
+    return field.elements().status();
+  out->bpe.reserveMerges((*field).size());
+  std::string both;
+  for (size_t rank = 0; rank < (*field).size(); ++rank) {
+    MOE_ASSIGN_OR_RETURN(auto pair, readMerge(field, rank));
+    both.assign(pair.first).append(pair.second);
+    std::array<std::optional<TokenId>, 3> ids;
+    std::array<std::string_view, 3> spellings = {pair.first, pair.second, both};
+    for (size_t i = 0; i < ids.size(); ++i) {
+      ids[i] = out->bpe.find(spellings[i]);
+      if (!ids[i])
+        return field.element(rank).bad("uses '" + printableUtf8(spellings[i]) +
+                                       "', which is not in model.vocab");
+    }
+    out->bpe.addMerge(*ids[0], *ids[1], *ids[2], static_cast<uint32_t>(rank));
   }
   return Status::ok();
 }
