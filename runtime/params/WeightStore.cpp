@@ -208,10 +208,11 @@ void WeightStore::Impl::addChecks(uint32_t index, const HeldBlock &held,
   uint64_t chunkBytes = plan.program().chunk_bytes;
   uint64_t pieceBytes =
       std::max(kPieceBytes / chunkBytes, uint64_t(1)) * chunkBytes;
-  uint64_t begin = wanted.begin / pieceBytes * pieceBytes;
-  for (; begin < static_cast<uint64_t>(wanted.end); begin += pieceBytes)
-    checks.push_back(
-        {index, &block, begin, std::min(begin + pieceBytes, block.bytes)});
+  uint64_t begin = wanted.begin / chunkBytes * chunkBytes;
+  uint64_t end = (wanted.end + chunkBytes - 1) / chunkBytes * chunkBytes;
+  end = std::min(end, block.bytes);
+  for (; begin < end; begin += pieceBytes)
+    checks.push_back({index, &block, begin, std::min(begin + pieceBytes, end)});
 }
 
 Entry &WeightStore::Impl::entryOf(EntryKey key) {
