@@ -1,8 +1,17 @@
-//===- GraphImporter.h - Walks the nodes of a model --------------*- C++
-//-*-===//
+//===- GraphImporter.h - One attempt to import a model ----------*- C++ -*-===//
 //
 // Part of MoeCompiler, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One class, whose parts stand in
+//
+//   GraphImporter.cpp   names, the inputs of the model
+//   GraphTensors.cpp    constants and weights
+//   GraphNodes.cpp      nodes: builders are called
+//   GraphCalls.cpp      functions and branches, which are inlined
+//   GraphResults.cpp    results, caches, attributes of the function
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,6 +21,7 @@
 #include "frontend/onnx/GraphOrder.h"
 #include "frontend/onnx/NodeContext.h"
 #include "frontend/onnx/Tensors.h"
+#include "runtime/support/TensorView.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -26,13 +36,18 @@ struct ImportJob {
   ModelFile &model;
   /// The inputs of the graph that are no initializers.
   std::vector<const onnx::ValueInfoProto *> inputs;
-  /// "domain\0name\0overload" -> model-local function.
+  /// By functionKey: the functions of the model.
   std::map<std::string, const onnx::FunctionProto *> functions;
   std::map<const onnx::TensorProto *, StatusOr<TensorData>> tensors;
   InputSymbols symbols;
 
   explicit ImportJob(ModelFile &model) : model(model) {}
 };
+
+/// The standard domain has two names, of which this is "".
+llvm::StringRef normalDomain(llvm::StringRef domain);
+std::string functionKey(llvm::StringRef domain, llvm::StringRef name,
+                        llvm::StringRef overload);
 
 /// Versions of operator sets by domain; the standard domain is "".
 using Opsets = llvm::StringMap<int64_t>;
@@ -112,6 +127,28 @@ private:
   std::deque<onnx::AttributeProto> renamedAttributes;
   std::vector<const onnx::FunctionProto *> callStack;
   size_t numNodes = 0;
+};
+
+/// What a builder sees of the graph around its node.
+class GraphImporter::Access : public GraphAccess {
+public:
+  Access(GraphImporter &importer, const Scope &scope, std::string what,
+         mlir::Location loc)
+      : importer(importer), scope(scope), what(std::move(what)), loc(loc) {}
+
+  llvm::FailureOr<llvm::SmallVector<ImportValue *>>
+  importBranch(const onnx::GraphProto &graph) override {
+    return importer.importBranch(graph, scope);
+  }
+  ImportValue *importTensor(const onnx::TensorProto &tensor) override {
+    return importer.importTensor(tensor, what, loc);
+  }
+
+private:
+  GraphImporter &importer;
+  const Scope &scope;
+  std::string what;
+  mlir::Location loc;
 };
 
 } // namespace moe::onnx_import

@@ -54,10 +54,8 @@ static Status prepareJob(ImportJob &job) {
     return {StatusCode::BadModel, "imports no operator set of ai.onnx"};
   MOE_RETURN_IF_ERROR(checkOpsets(opsets));
   for (const onnx::FunctionProto &function : proto.functions()) {
-    StringRef domain = function.domain();
-    std::string key = ((domain == "ai.onnx" ? "" : domain) + Twine('\0') +
-                       function.name() + Twine('\0') + function.overload())
-                          .str();
+    std::string key =
+        functionKey(function.domain(), function.name(), function.overload());
     if (!job.functions.emplace(key, &function).second)
       return {StatusCode::BadModel,
               "function \"" + function.name() + "\" is defined twice"};
