@@ -13,11 +13,14 @@
 // always exact, in one of three ways:
 //
 //   VNNI       vpdpbusd adds four products to 32 bits; sums begin with
-//              - zero * sum of row
+//              - zero * sum of row and the bits of the row's `middle`
 //   AVX2, BW   vpmaddubsw adds two products to 16 bits. A half byte is at most
 //              15: eight words are 8 * 2 * 15 * 127 = 30480, which fits. Codes
 //              of 8 bits are two half bytes with a sum for each.
 //   portable   f32, exact as all sums are below 32 * 255 * 127 < 2^24
+//
+// A sum with the bits of `middle` is a float, middle + sum * scale of the row,
+// as |sum| <= 32 * 255 * 127 < 2^22: no conversion, and the scale is for free.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,14 +30,16 @@
 #include "runtime/kernels/cpu/Isa.h"
 #include "runtime/kernels/cpu/isa/Columns.h"
 
+#include <bit>
 #include <cstddef>
 
 namespace moe::cpu::MOE_ISA {
 
 typedef int32_t ColumnsInt __attribute__((vector_size(4 * kColumns)));
 
-MOE_INLINE Columns floatColumns(ColumnsInt x) {
-  return __builtin_convertvector(x, Columns);
+MOE_INLINE ColumnsInt allInts(int32_t x) { return x - ColumnsInt{}; }
+MOE_INLINE ColumnsInt middleBits(const QuantBlock &row) {
+  return allInts(std::bit_cast<int32_t>(row.middle));
 }
 
 #if MOE_ISA_HAS_FMA
@@ -72,21 +77,21 @@ MOE_INLINE Ints asBits(ColumnsInt x) { return reinterpret_cast<Ints>(x); }
 /// Four codes of a row, the same for all columns.
 typedef Ints RowCodes;
 MOE_INLINE RowCodes loadRowCodes(const int8_t *p) {
-  return asBits(readVector<int32_t>(p) - ColumnsInt{});
+  return asBits(allInts(readVector<int32_t>(p)));
 }
 
 /// Zeros of columns, the upper halves of 32 bits 0.
 typedef Ints Zeros;
 MOE_INLINE Zeros loadZeros(const std::byte *p) { return widenBytes(p); }
-/// What zeros add to a sum: they and the sum of a row's codes fit 16 bits, so
-/// that dotShorts is their product.
+/// Where sums begin: zeros and the sum of a row's codes fit 16 bits, so that
+/// dotShorts is their product.
 MOE_INLINE Ints zerosOffset(const QuantBlock &row, Zeros zeros) {
-  ColumnsInt minus8 = row.minus8 - ColumnsInt{};
-  return dotShorts(zeros, asBits(minus8 >> 3));
+  Ints product = dotShorts(zeros, asBits(allInts(row.minusSum)));
+  return asBits(asInts(product) + middleBits(row));
 }
 /// The same for zeros that all are 2^(Bits - 1); a load, no arithmetic.
 template <int Bits> MOE_INLINE Ints middleOffset(const QuantBlock &row) {
-  return asBits((Bits == 4 ? row.minus8 : row.minus128) - ColumnsInt{});
+  return asBits(allInts(Bits == 4 ? row.from4 : row.from8));
 }
 
 #if defined(__AVX512VNNI__)
@@ -101,7 +106,10 @@ template <int Bits> struct CodeSum {
   MOE_INLINE void add(Word codes, RowCodes row) {
     sum = _mm512_dpbusd_epi32(sum, codes, row);
   }
-  MOE_INLINE Columns value(Ints) const { return floatColumns(asInts(sum)); }
+  /// middle + sum * scale of the row.
+  MOE_INLINE Columns value(Ints) const {
+    return reinterpret_cast<Columns>(sum);
+  }
 
   /// Codes of eight rows.
   static MOE_INLINE void load(const std::byte *p, Word *words) {
@@ -135,7 +143,7 @@ template <int Bits> struct CodeSum {
     ColumnsInt sum = asInts(offset) + asInts(dotShorts(low, allShorts(1)));
     if constexpr (Bits == 8)
       sum += asInts(dotShorts(high, allShorts(16)));
-    return floatColumns(sum);
+    return reinterpret_cast<Columns>(sum);
   }
 
   static MOE_INLINE void load(const std::byte *p, Word *words) {
@@ -162,18 +170,19 @@ MOE_INLINE RowCodes loadRowCodes(const int8_t *p) {
   return {{float(p[0]), float(p[1]), float(p[2]), float(p[3])}};
 }
 
-typedef Columns Zeros;
+typedef ColumnsInt Ints;
+typedef ColumnsInt Zeros;
 MOE_INLINE Zeros loadZeros(const std::byte *p) {
   Zeros zeros;
   for (int i = 0; i < kColumns; ++i)
-    zeros[i] = static_cast<float>(p[i]);
+    zeros[i] = static_cast<int32_t>(p[i]);
   return zeros;
 }
-MOE_INLINE Columns zerosOffset(const QuantBlock &row, Zeros zeros) {
-  return allColumns(static_cast<float>(row.minus8 / 8)) * zeros;
+MOE_INLINE Ints zerosOffset(const QuantBlock &row, Zeros zeros) {
+  return row.minusSum * zeros + middleBits(row);
 }
-template <int Bits> MOE_INLINE Columns middleOffset(const QuantBlock &row) {
-  return allColumns(static_cast<float>(Bits == 4 ? row.minus8 : row.minus128));
+template <int Bits> MOE_INLINE Ints middleOffset(const QuantBlock &row) {
+  return allInts(Bits == 4 ? row.from4 : row.from8);
 }
 
 /// The sum of a block for a register of columns.
@@ -182,14 +191,17 @@ template <int Bits> struct CodeSum {
   typedef Columns32 Word;
   Columns sum;
 
-  MOE_INLINE void begin(Columns offset) { sum = offset; }
+  MOE_INLINE void begin(Ints) { sum = Columns{}; }
   MOE_INLINE void add(Word codes, const RowCodes &row) {
     for (int i = 0; i < 4; ++i) {
       auto code = reinterpret_cast<ColumnsInt>(codes >> (8 * i) & 0xffu);
-      sum += floatColumns(code) * row.codes[i];
+      sum += __builtin_convertvector(code, Columns) * row.codes[i];
     }
   }
-  MOE_INLINE Columns value(Columns) const { return sum; }
+  MOE_INLINE Columns value(Ints offset) const {
+    return reinterpret_cast<Columns>(offset +
+                                     __builtin_convertvector(sum, ColumnsInt));
+  }
 
   static MOE_INLINE void load(const std::byte *p, Word *words) {
     words[0] = readVector<Word>(p);
