@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/support/File.h"
+#include "runtime/support/HugePages.h"
 
 #include <algorithm>
 #include <array>
@@ -137,6 +138,7 @@ AtomicFileWriter::operator=(AtomicFileWriter &&other) noexcept {
   target = std::exchange(other.target, {});
   temporary = std::exchange(other.temporary, {});
   theSize = std::exchange(other.theSize, 0);
+  pending = std::exchange(other.pending, {});
   return *this;
 }
 
@@ -164,8 +166,28 @@ static Status writeAt(int fd, const std::string &path, uint64_t offset,
 }
 
 Status AtomicFileWriter::append(std::span<const std::byte> bytes) {
-  MOE_RETURN_IF_ERROR(writeAt(fd.get(), target, theSize, bytes));
-  theSize += bytes.size();
+  while (!bytes.empty()) {
+    size_t room = kHugePageBytes - theSize % kHugePageBytes;
+    size_t count = std::min(room, bytes.size());
+    if (pending.empty() && count == room) {
+      count += (bytes.size() - room) / kHugePageBytes * kHugePageBytes;
+      MOE_RETURN_IF_ERROR(
+          writeAt(fd.get(), target, theSize, bytes.first(count)));
+    } else {
+      pending.insert(pending.end(), bytes.begin(), bytes.begin() + count);
+    }
+    theSize += count;
+    bytes = bytes.subspan(count);
+    if (theSize % kHugePageBytes == 0)
+      MOE_RETURN_IF_ERROR(flush());
+  }
+  return Status::ok();
+}
+
+Status AtomicFileWriter::flush() {
+  MOE_RETURN_IF_ERROR(
+      writeAt(fd.get(), target, theSize - pending.size(), pending));
+  pending.clear();
   return Status::ok();
 }
 
@@ -187,12 +209,14 @@ Status AtomicFileWriter::patch(uint64_t offset,
                   target + ": a patch at " + std::to_string(offset) +
                       " lies outside the " + std::to_string(theSize) +
                       " bytes written");
+  MOE_RETURN_IF_ERROR(flush());
   return writeAt(fd.get(), target, offset, bytes);
 }
 
 Status AtomicFileWriter::commit() {
   if (temporary.empty())
     return Status(StatusCode::Internal, target + ": was written already");
+  MOE_RETURN_IF_ERROR(flush());
   if (::fsync(fd.get()) != 0)
     return systemError(target, "cannot be written");
   if (::rename(temporary.c_str(), target.c_str()) != 0)

@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace moe {
 
@@ -98,6 +99,10 @@ StatusOr<std::string> readWholeFile(const std::string &path, uint64_t maxBytes);
 /// Writes a file that appears under its name whole or not at all: the bytes go
 /// to a temporary file beside it, which commit() renames. What a killed
 /// process left there is removed by the next writer of the same target.
+///
+/// Bytes go to the system in pieces that begin at multiples of a large page:
+/// it then keeps the file in large pages, and who maps it has few page faults.
+/// So an error of the disk may show itself later than in the call that appends.
 class AtomicFileWriter {
 public:
   static StatusOr<AtomicFileWriter> create(const std::string &path);
@@ -117,12 +122,15 @@ public:
 
 private:
   AtomicFileWriter() = default;
+  Status flush();
   void discard();
 
   FileDescriptor fd;
   std::string target;
   std::string temporary;
   uint64_t theSize = 0;
+  /// The last bytes that were appended, not yet written.
+  std::vector<std::byte> pending;
 };
 
 /// Writes `bytes` through an AtomicFileWriter.
