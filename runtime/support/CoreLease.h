@@ -43,10 +43,11 @@ public:
   ~CoreLease();
 
   explicit operator bool() const { return !cores.empty(); }
-  /// The cores of threads [first, first + count); empty without any.
+  /// The cores of threads [first, first + count); empty without any. No threads
+  /// may also begin behind the last core.
   std::span<const int> part(int first, int count) const {
-    return cores.empty() ? std::span<const int>()
-                         : std::span(cores).subspan(first, count);
+    return cores.empty() || count == 0 ? std::span<const int>()
+                                       : std::span(cores).subspan(first, count);
   }
   /// Sees to it that the calling thread, number 0, runs on no core of the
   /// others; it stays free to move.

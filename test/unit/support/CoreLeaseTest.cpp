@@ -49,6 +49,7 @@ TEST_F(CoreLeaseTest, CoresAreDistinctAndAllowed) {
   ASSERT_TRUE(lease);
   std::span<const int> cores = lease.part(0, 2);
   EXPECT_NE(cores[0], cores[1]);
+  EXPECT_TRUE(lease.part(3, 0).empty());
   for (int core : cores)
     EXPECT_TRUE(std::binary_search(coreBudget().allowed.begin(),
                                    coreBudget().allowed.end(), core));
