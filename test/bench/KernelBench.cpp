@@ -65,6 +65,24 @@ struct WeightType {
   bool roundsRows = false;
 };
 
+/// Rounded rows and a weight in codes that stays in the second caches of two
+/// threads. Args: rows.
+void roundedHot(benchmark::State &state, int bits) {
+  constexpr int64_t kDepth = 2048, kColumns = 512;
+  KernelRunner runner(benchMachine());
+  int64_t rows = state.range(0);
+  Tensor x = Tensor::random(DType::F32, {rows, kDepth}, runner.rng);
+  Tensor w = QuantWeights::of(
+                 Tensor::random(DType::F32, {kDepth, kColumns}, runner.rng),
+                 QuantFormat{bits, 32})
+                 .codes;
+  Tensor y = Tensor::zeros(DType::F32, {rows, kColumns});
+  runner.step("matmul").with("arithmetic", "int8");
+  double bytes = static_cast<double>(kDepth * kColumns * bits) / 8;
+  runStep(state, runner, {&x, &w}, {&y},
+          {bytes, /*isCold=*/false, /*isInt8=*/true});
+}
+
 /// One expert in the layout of the products, `copies` times in memory.
 Tensor expertMatrix(const WeightType &type, int64_t copies, int64_t rows,
                     int64_t columns, KernelRunner &runner) {
@@ -162,20 +180,42 @@ BENCHMARK_CAPTURE(layerA, int8_rounded,
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Arg(1)
-    ->Arg(16)
-    ->Arg(256);
+    ->Arg(16) // one row for each expert
+    ->Arg(32)
+    ->Arg(96)
+    ->Arg(256)
+    ->Arg(512);
 BENCHMARK_CAPTURE(layerA, int4_rounded,
                   WeightType{DType::F32, QuantFormat{4, 32}, true})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Arg(1)
-    ->Arg(16)
-    ->Arg(256);
+    ->Arg(16) // one row for each expert
+    ->Arg(32)
+    ->Arg(96)
+    ->Arg(256)
+    ->Arg(512);
 BENCHMARK_CAPTURE(layerA, int4, WeightType{DType::F32, QuantFormat{4, 32}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond)
     ->Arg(1)
     ->Arg(16)
     ->Arg(256);
+BENCHMARK_CAPTURE(roundedHot, int8, 8)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond)
+    ->Arg(1)
+    ->Arg(2)
+    ->Arg(6)
+    ->Arg(16)
+    ->Arg(32);
+BENCHMARK_CAPTURE(roundedHot, int4, 4)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond)
+    ->Arg(1)
+    ->Arg(2)
+    ->Arg(6)
+    ->Arg(16)
+    ->Arg(32);
 
 BENCHMARK_MAIN();
