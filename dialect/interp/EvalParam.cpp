@@ -167,6 +167,12 @@ static FailureOr<HostTensor> evaluateInner(Operation *op, ParamAttr param,
     return hostConcat(operands, ints[0]);
   if (kind == "stack")
     return hostReshape(hostConcat(operands, 0), type.getShape());
+  if (kind == "take") {
+    HostTensor entries(DType::I64, {type.getDimSize(ints[0])});
+    for (auto [i, entry] : llvm::enumerate(ints.drop_front()))
+      entries.elements[i].i = entry;
+    return *hostGather(operands[0], entries, ints[0], 0);
+  }
   if (kind == "cast")
     return hostCast(operands[0], dtype);
   if (kind == "add" || kind == "mul")

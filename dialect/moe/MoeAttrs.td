@@ -292,9 +292,9 @@ def Moe_ParamAttr : Moe_Attr<"Param", "param"> {
     axis), `stack` (new first axis), `cast`, `scale` (`value`), `add`, `mul`,
     `dequantize` (operands q, scales, [zero points]; ints: bits, block),
     `quantize` (operand [.., K, N], ints: bits, block along K, zero points: the
-    values that are left after rounding to blocks of integers). The kinds and
-    their meaning are those of ParamExprKind in
-    runtime/plan/Plan.fbs. `type` is the shape and element type of the result.
+    values that are left after rounding to blocks of integers), `take` (ints:
+    axis, then which entry each one is). The kinds and their meaning are those of
+    ParamExprKind in runtime/plan/Plan.fbs. `type` is the shape and element type of the result.
 
     ```mlir
     #moe.param<transpose [1, 0] (#moe.param<file "model.onnx" [1024, 2048]

@@ -111,6 +111,7 @@ struct ParamVerifier {
   LogicalResult verifyValue() const;
   LogicalResult verifySlice() const;
   LogicalResult verifyJoin(bool isStack) const;
+  LogicalResult verifyTake() const;
   LogicalResult verifyElementwise() const;
   LogicalResult verifyDequantize() const;
   LogicalResult verifyQuantize() const;
@@ -186,6 +187,19 @@ LogicalResult ParamVerifier::verifyJoin(bool isStack) const {
     return error("has " + Twine(total) + " entries along the axis, its type " +
                  Twine(type.getDimSize(axis)));
   return expect(keepsElementType(), "keeps the element type");
+}
+
+LogicalResult ParamVerifier::verifyTake() const {
+  if (operands.size() != 1 || ints.empty() || ints[0] < 0 ||
+      ints[0] >= type.getRank() || operands[0].getRank() != type.getRank())
+    return error("needs one operand of its rank, and an axis of it");
+  SmallVector<int64_t> shape(operands[0].getShape());
+  int64_t size = std::exchange(shape[ints[0]], ints.size() - 1);
+  for (int64_t entry : ints.drop_front())
+    if (entry < 0 || entry >= size)
+      return error("takes entry " + Twine(entry) + " of " + Twine(size));
+  return expect(ArrayRef(shape) == type.getShape() && keepsElementType(),
+                "has a type that does not fit");
 }
 
 LogicalResult ParamVerifier::verifyElementwise() const {
@@ -270,6 +284,8 @@ LogicalResult ParamVerifier::verify() const {
     return verifyDequantize();
   if (kind == "quantize")
     return verifyQuantize();
+  if (kind == "take")
+    return verifyTake();
   if (kind == "transpose") {
     if (operands.size() != 1 || !isPermutation(ints, operands[0].getRank()))
       return error("needs one operand and a permutation of its dimensions");

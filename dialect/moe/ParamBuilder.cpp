@@ -94,6 +94,17 @@ ParamAttr reshape(ParamAttr x, ArrayRef<int64_t> shape) {
   return make("reshape", type, {}, {x});
 }
 
+ParamAttr take(ParamAttr x, ArrayRef<int64_t> entries, int64_t axis) {
+  SmallVector<int64_t> shape(x.getType().getShape());
+  shape[axis] = entries.size();
+  RankedTensorType type = withShape(x, shape);
+  if (isKind(x, "fill"))
+    return make("fill", type, {}, {}, x.getValue());
+  SmallVector<int64_t> ints = {axis};
+  llvm::append_range(ints, entries);
+  return make("take", type, ints, {x});
+}
+
 //===----------------------------------------------------------------------===//
 // Joins
 //===----------------------------------------------------------------------===//

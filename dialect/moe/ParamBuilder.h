@@ -46,6 +46,8 @@ ParamAttr reshape(ParamAttr x, llvm::ArrayRef<int64_t> shape);
 ParamAttr concat(llvm::ArrayRef<ParamAttr> inputs, int64_t axis);
 /// Along a new first axis.
 ParamAttr stack(llvm::ArrayRef<ParamAttr> inputs);
+/// Entries of x along an axis.
+ParamAttr take(ParamAttr x, llvm::ArrayRef<int64_t> entries, int64_t axis);
 ParamAttr cast(ParamAttr x, mlir::Type elementType);
 ParamAttr scale(ParamAttr x, double factor);
 /// Elementwise, broadcasting.

@@ -28,6 +28,9 @@ static FailureOr<ParamAttr> weightInput(NodeContext &n, unsigned i,
   return n.unsupported(what + " is not a weight");
 }
 
+/// Integers that a constant in the IR holds at most.
+static constexpr size_t kInlineIntegers = 1024 / sizeof(int64_t);
+
 static bool hasElements(ParamAttr param, int64_t count) {
   return param.getType().getNumElements() == count;
 }
@@ -59,10 +62,22 @@ static ParamAttr shiftBlocks(ParamAttr weight, ParamAttr zero, ParamAttr scales,
   return param::add(weight, shift);
 }
 
+namespace {
+/// Which scales and zero points the K rows of a weight have.
+struct RowGroups {
+  /// Of each row; empty if row k is in group k / block.
+  std::vector<int64_t> of;
+  /// Rows by group, if that makes each group a block; else empty.
+  SmallVector<int64_t> order;
+};
+} // namespace
+
 // B [N, ceil(K / block), block * bits / 8], scales [N, ceil(K / block)], zero
-// points packed likewise, or floats like the scales. The result is [K, N].
+// points packed likewise, or floats like the scales. The result is [K, N], with
+// rows in the order of their groups if there is one.
 static FailureOr<ParamAttr> nbitsWeight(NodeContext &n, int64_t k, int64_t size,
-                                        int64_t bits, int64_t block) {
+                                        int64_t bits, int64_t block,
+                                        const RowGroups &groups) {
   FailureOr<ParamAttr> q = weightInput(n, 1, "input 'B'");
   FailureOr<ParamAttr> scales = weightInput(n, 2, "input 'scales'");
   if (failed(q) || failed(scales))
@@ -93,6 +108,16 @@ static FailureOr<ParamAttr> nbitsWeight(NodeContext &n, int64_t k, int64_t size,
       return n.invalid("has zero points that do not fit K, N and block_size");
     (isFloat ? floats : integers) =
         param::reshape(*zero, {size, isFloat ? blocks : zeroBytes});
+  }
+  if (!groups.order.empty()) {
+    packed = param::take(param::unpack(packed, k, bits), groups.order, 1);
+  } else if (!groups.of.empty()) { // each row is a block
+    scale = param::take(scale, groups.of, 1);
+    integers = integers ? param::take(param::unpack(integers, blocks, bits),
+                                      groups.of, 1)
+                        : integers;
+    floats = floats ? param::take(floats, groups.of, 1) : floats;
+    block = 1;
   }
   ParamAttr weight = param::dequantize(packed, scale, integers, k, bits, block);
   if (floats)
@@ -127,26 +152,74 @@ static Arithmetic arithmeticAt(NodeContext &n, int64_t level, int64_t block) {
 }
 
 // g_idx [K], perhaps padded to whole blocks: the block whose scale and zero
-// point row k has. Files mostly say what holds without it.
-static LogicalResult checkGroups(NodeContext &n, int64_t k, int64_t block) {
-  int64_t padded = llvm::divideCeil(k, block) * block;
+// point row k has.
+static FailureOr<RowGroups> groupsOf(NodeContext &n, int64_t k, int64_t block) {
+  RowGroups groups;
+  if (!n.has(4))
+    return groups;
+  int64_t numGroups = llvm::divideCeil(k, block);
   // Before they are read: how many there are is up to the file.
   std::optional<int64_t> size = n.type(4).hasStaticShape()
                                     ? numElementsOf(n.type(4).getShape())
                                     : std::nullopt;
-  if (size && *size != k && *size != padded)
+  if (size && *size != k && *size != numGroups * block)
     return n.invalid("input 'g_idx' has " + Twine(*size) +
                      " elements, expected " + Twine(k));
-  FailureOr<std::vector<int64_t>> groups = n.weightInts(4, "input 'g_idx'");
-  if (failed(groups))
+  FailureOr<std::vector<int64_t>> given = n.weightInts(4, "input 'g_idx'");
+  if (failed(given))
     return failure();
-  for (int64_t row = 0; row < k; ++row)
-    if ((*groups)[row] != row / block)
-      return n.unsupported("input 'g_idx' puts row " + Twine(row) +
-                           " in group " + Twine((*groups)[row]) +
-                           ", and only groups of " + Twine(block) +
-                           " rows in order are supported");
-  return success();
+  if (static_cast<int64_t>(given->size()) < k)
+    return n.invalid("input 'g_idx' has " + Twine(given->size()) +
+                     " elements, expected " + Twine(k));
+  given->resize(k); // without those of rows that fill the last block
+  for (auto [row, group] : llvm::enumerate(*given))
+    if (group < 0 || group >= numGroups)
+      return n.invalid("input 'g_idx' puts row " + Twine(row) + " in group " +
+                       Twine(group) + ", expected less than " +
+                       Twine(numGroups));
+  auto isInOrder = [&](ArrayRef<int64_t> rows) {
+    for (auto [i, row] : llvm::enumerate(rows))
+      if ((*given)[row] != static_cast<int64_t>(i) / block)
+        return false;
+    return true;
+  };
+  SmallVector<int64_t> rows = llvm::to_vector(llvm::seq<int64_t>(0, k));
+  if (isInOrder(rows))
+    return groups;
+  groups.of = *given;
+  llvm::stable_sort(
+      rows, [&](int64_t a, int64_t b) { return (*given)[a] < (*given)[b]; });
+  auto options =
+      mlir::remark::RemarkOpts::name("groups").category("moe-import");
+  if (isInOrder(rows)) {
+    groups.order = rows;
+    mlir::remark::passed(n.location(), options)
+        << "stays in codes, with its rows and those of x in the order of their "
+           "groups";
+  } else {
+    mlir::remark::missed(n.location(), options)
+        << "becomes floats: its groups of rows are no blocks";
+  }
+  return groups;
+}
+
+/// Input A with its columns in another order.
+static Value columnsInOrder(NodeContext &n, ArrayRef<int64_t> order) {
+  int64_t rank = n.rank(0), size = order.size();
+  if (rank < 1)
+    return (void)n.invalid("has a single number as A"), n.placeholder();
+  if (failed(n.unify(n.dim(0, rank - 1), DimExpr(size))))
+    return n.placeholder();
+  SmallVector<ParamAttr> parts;
+  auto i64 = n.i64();
+  for (; !order.empty();
+       order = order.drop_front(parts.back().getType().getDimSize(0))) {
+    ArrayRef<int64_t> part = order.take_front(kInlineIntegers);
+    auto type = RankedTensorType::get(static_cast<int64_t>(part.size()), i64);
+    parts.push_back(param::inlined(DenseElementsAttr::get(type, part)));
+  }
+  Value indices = n.param(param::concat(parts, 0), StringAttr());
+  return n.gather(n.value(0), indices, rank - 1);
 }
 
 LogicalResult buildMatMulNBits(NodeContext &n) {
@@ -161,15 +234,19 @@ LogicalResult buildMatMulNBits(NodeContext &n) {
                      Twine(size));
   if (accuracy < 0 || accuracy > 4)
     return n.invalid("attribute 'accuracy_level' is " + Twine(accuracy));
-  FailureOr<ParamAttr> weight = nbitsWeight(n, k, size, bits, block);
+  FailureOr<RowGroups> groups = groupsOf(n, k, block);
+  if (failed(groups))
+    return failure();
+  FailureOr<ParamAttr> weight = nbitsWeight(n, k, size, bits, block, *groups);
   if (failed(weight))
     return failure();
-  if (n.has(4) && failed(checkGroups(n, k, block)))
-    return failure();
+  Value x =
+      groups->order.empty() ? n.value(0) : columnsInOrder(n, groups->order);
   Value b = n.param(*weight, paramNameOf(n.value(1)));
   b = n.cast(b, n.elementType(0));
-  Value result = n.matmul(n.value(0), b, Value(), /*transposeB=*/false,
-                          arithmeticAt(n, accuracy, block));
+  bool areBlocks = groups->of.empty() || !groups->order.empty();
+  Value result = n.matmul(x, b, Value(), /*transposeB=*/false,
+                          arithmeticAt(n, accuracy, areBlocks ? block : 1));
   if (n.has(5))
     result = n.binary(BinaryKind::Add, result, n.value(5));
   n.set(0, result);

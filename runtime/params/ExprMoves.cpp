@@ -207,3 +207,25 @@ Status ExprWindows::stack(const ParamExprT &expr, const Window &window,
                                  out + i * partBytes));
   return Status::ok();
 }
+
+/// All that lies between the first and the last entry is read.
+Status ExprWindows::take(const ParamExprT &expr, const Window &window,
+                         std::byte *out) const {
+  auto axis = static_cast<int>(expr.ints[0]);
+  auto entries =
+      std::span(expr.ints).subspan(1 + window.starts[axis], window.sizes[axis]);
+  auto [least, most] = std::minmax_element(entries.begin(), entries.end());
+  Window inner = window;
+  inner.starts[axis] = *least;
+  inner.sizes[axis] = *most - *least + 1;
+  MOE_ASSIGN_OR_RETURN(Bytes from, evaluate(expr.operands[0], inner));
+  size_t entryBytes = elementBytes(expr);
+  for (int i = axis + 1; i < window.rank; ++i)
+    entryBytes *= window.sizes[i];
+  const std::byte *end = from.data() + from.size();
+  for (const std::byte *row = from.data(); row < end;
+       row += inner.sizes[axis] * entryBytes)
+    for (int64_t entry : entries)
+      out = std::copy_n(row + (entry - *least) * entryBytes, entryBytes, out);
+  return Status::ok();
+}

@@ -45,6 +45,8 @@ Status ExprWindows::evaluate(uint32_t index, const Window &window,
     return concat(expr, window, out);
   case plan::ParamExprKind_Stack:
     return stack(expr, window, out);
+  case plan::ParamExprKind_Take:
+    return take(expr, window, out);
   case plan::ParamExprKind_Cast: {
     MOE_ASSIGN_OR_RETURN(Bytes from, evaluate(expr.operands[0], window));
     convertElements(DType(at(expr.operands[0]).dtype), from.data(),

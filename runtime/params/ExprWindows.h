@@ -71,6 +71,7 @@ private:
   Status reshape(const Expr &, const Window &, std::byte *out) const;
   Status concat(const Expr &, const Window &, std::byte *out) const;
   Status stack(const Expr &, const Window &, std::byte *out) const;
+  Status take(const Expr &, const Window &, std::byte *out) const;
   // Arithmetic, in ExprArithmetic.cpp.
   Status combine(const Expr &, const Window &, std::byte *out) const;
   StatusOr<Bytes> broadcast(uint32_t operand, const Window &window) const;

@@ -44,6 +44,7 @@ private:
   Status verifyElementwise() const;
   Status verifyDequantize() const;
   Status verifyQuantize() const;
+  Status verifyTake() const;
 
   const plan::ParamExprT &operand(size_t i) const {
     return *program.param_exprs[expr.operands[i]];
@@ -115,6 +116,8 @@ Status ExprVerifier::verify() const {
     return verifyDequantize();
   case plan::ParamExprKind_Quantize:
     return verifyQuantize();
+  case plan::ParamExprKind_Take:
+    return verifyTake();
   }
   return error("is not known");
 }
@@ -308,6 +311,29 @@ Status ExprVerifier::verifyQuantize() const {
   MOE_RETURN_IF_ERROR(expect(fits, "rounds matrices of f32, f16 or bf16 only"));
   MOE_RETURN_IF_ERROR(
       expect(operand(0).dims == expr.dims, "changes the dimensions"));
+  return expect(keepsType(), "changes the element type");
+}
+
+Status ExprVerifier::verifyTake() const {
+  bool hasAxis = expr.operands.size() == 1 && !expr.ints.empty() &&
+                 expr.ints[0] >= 0 &&
+                 expr.ints[0] < static_cast<int64_t>(expr.dims.size());
+  MOE_RETURN_IF_ERROR(
+      expect(hasAxis, "needs an operand and an axis of its dimensions"));
+  int64_t axis = expr.ints[0];
+  if (static_cast<int64_t>(expr.ints.size() - 1) != expr.dims[axis])
+    return error("takes " + std::to_string(expr.ints.size() - 1) +
+                 " entries, expected " + std::to_string(expr.dims[axis]));
+  Dims dims = operand(0).dims;
+  int64_t size = dims.size() == expr.dims.size() ? dims[axis] : 0;
+  if (dims.size() == expr.dims.size())
+    dims[axis] = expr.dims[axis];
+  MOE_RETURN_IF_ERROR(
+      expect(dims == expr.dims, "changes dimensions beside its axis"));
+  for (size_t i = 1; i < expr.ints.size(); ++i)
+    if (expr.ints[i] < 0 || expr.ints[i] >= size)
+      return error("takes entry " + std::to_string(expr.ints[i]) + " of " +
+                   std::to_string(size));
   return expect(keepsType(), "changes the element type");
 }
 

@@ -112,6 +112,24 @@
 
 // -----
 
+#w = #moe.param<file "w" [0, 16] : tensor<4xf32>>
+// expected-error @+1 {{'take' needs one operand of its rank, and an axis of it}}
+#a = #moe.param<take [1, 0] (#w) : tensor<1xf32>>
+
+// -----
+
+#w = #moe.param<file "w" [0, 16] : tensor<4xf32>>
+// expected-error @+1 {{'take' takes entry 4 of 4}}
+#a = #moe.param<take [0, 4] (#w) : tensor<1xf32>>
+
+// -----
+
+#w = #moe.param<file "w" [0, 16] : tensor<4xf32>>
+// expected-error @+1 {{'take' has a type that does not fit}}
+#a = #moe.param<take [0, 3, 1] (#w) : tensor<1xf32>>
+
+// -----
+
 #w = #moe.param<fill = 1.0 : f32 : tensor<64x8xf32>>
 // expected-error @+1 {{'quantize' needs one operand; bits, block and 1 for zero points or 0}}
 #a = #moe.param<quantize [4, 32] (#w) : tensor<64x8xf32>>

@@ -1,5 +1,6 @@
 // RUN: moe-opt %s -o /dev/null --moe-interpret="before=whole after=part" \
 // RUN:   --moe-interpret-keep --canonicalize --moe-interpret="after=folded" \
+// RUN:   --moe-interpret="function=taken" \
 // RUN:   --moe-interpret="function=quantized" | FileCheck %s
 
 // Made-up bytes depend on their place in the file: expert 1 read alone is the
@@ -33,6 +34,16 @@ func.func @folded() -> (tensor<3x2xf32>, tensor<2x2xf16>, tensor<1x3xf32>) {
   %4 = moe.slice %3 <3, 0> {steps = array<i64: 1, 1>}
     : (tensor<4x3xf32>) -> tensor<1x3xf32>
   return %0, %2, %4 : tensor<3x2xf32>, tensor<2x2xf16>, tensor<1x3xf32>
+}
+
+// Entries of a weight in another order, one of them twice.
+// CHECK-LABEL: @taken
+// CHECK: result 0: f32[1, 3] {{\[\[}}4, 1, 4]]
+func.func @taken() -> tensor<1x3xf32> {
+  %w = moe.param "w" <take [1, 2, 0, 2] (
+    #moe.param<inline = dense<[[1.0, 2.0, 4.0]]> : tensor<1x3xf32>
+      : tensor<1x3xf32>>) : tensor<1x3xf32>> : tensor<1x3xf32>
+  return %w : tensor<1x3xf32>
 }
 
 // 0x21 = nibbles 1, 2 (low first), 0xF8 = 8, 15; minus 8: -7, -6, 0, 7; blocks

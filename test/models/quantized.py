@@ -80,8 +80,8 @@ class Model:
 
 def matmul_nbits(m, k, n, bits, block, zeros=None, bias=False, level=0,
                  dtype=np.float32, groups=False):
-    """One product; zeros: None, "packed" or "float"; groups: with the g_idx
-    that says what holds without it."""
+    """One product; zeros: None, "packed" or "float"; groups: the g_idx, with
+    what holds without it, with blocks whose rows lie "apart", or "any"."""
     x = m.port(m.inputs, "x", "tokens", k, dtype=dtype)
     y = m.port(m.outputs, "y", "tokens", n, dtype=dtype)
     blocks = -(-k // block)
@@ -95,15 +95,20 @@ def matmul_nbits(m, k, n, bits, block, zeros=None, bias=False, level=0,
     elif zeros == "float":
         values = middle + m.random.uniform(-0.5, 0.5, (n, blocks))
         inputs.append(m.weight("w.z", values.astype(dtype)))
+    if groups:
+        inputs += [""] * (4 - len(inputs))
+        of_rows = np.arange(k) // block
+        if groups == "apart":
+            of_rows = m.random.permutation(of_rows)
+        elif groups == "any":
+            of_rows = m.random.integers(0, blocks, k)
+        # Numbers of int32_data: varints.
+        m.weights.append(helper.make_tensor("w.g", TensorProto.INT32, [k],
+                                            of_rows.tolist()))
+        inputs.append("w.g")
     if bias:
         inputs += [""] * (5 - len(inputs))
         inputs.append(m.weight("b", m.floats(n).astype(dtype)))
-    if groups:
-        inputs += [""] * (4 - len(inputs))
-        # Numbers of int32_data: varints.
-        m.weights.append(helper.make_tensor(
-            "w.g", TensorProto.INT32, [k], (np.arange(k) // block).tolist()))
-        inputs.append("w.g")
     m.node("MatMulNBits", inputs, [y], MS, K=k, N=n, bits=bits,
            block_size=block, accuracy_level=level)
     return 21
@@ -313,6 +318,12 @@ MODELS = {
     "qdq_gather_uint4_tensor": lambda m: qdq_gather(m, (50, 64), "uint4"),
     "qdq_gather_int8_columns": lambda m: qdq_gather(m, (50, 64), "int8",
                                                     axis=1),
+    "nbits4_groups_apart": lambda m: matmul_nbits(m, 320, 24, 4, 32,
+                                                  groups="apart"),
+    "nbits4_groups_last": lambda m: matmul_nbits(m, 300, 24, 4, 32, bias=True,
+                                                 groups="apart"),
+    "nbits4_groups_any": lambda m: matmul_nbits(m, 96, 24, 4, 32,
+                                                groups="any"),
 }
 TOKENS = (1, 7)
 
@@ -331,8 +342,8 @@ TOLERANCES = {"nbits4_level4_zeros": 0.1, "qmoe8_block64": 0.2,
               "nbits4_f16": 0.01, "qmoe4_f16": 0.01, "qmoe4_block128": 0.005}
 
 # Grids that no blocks along the sums of a product can say.
-WITHOUT_CODES = {"nbits4_float_zeros", "qdq_int8_along_sums",
-                 "qdq_int8_block_columns"}
+WITHOUT_CODES = {"nbits4_float_zeros", "nbits4_groups_any",
+                 "qdq_int8_along_sums", "qdq_int8_block_columns"}
 
 
 def quantize(array, kind, form, along):

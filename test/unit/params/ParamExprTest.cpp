@@ -135,6 +135,9 @@ float ParamExprTest::element(uint32_t index, Dims at) {
     return joined(expr, at);
   case plan::ParamExprKind_Stack:
     return element(operand(at[0]), Dims(at.begin() + 1, at.end()));
+  case plan::ParamExprKind_Take:
+    at[expr.ints[0]] = expr.ints[1 + at[expr.ints[0]]];
+    return element(operand(0), at);
   case plan::ParamExprKind_Scale:
     return element(operand(0), at) * static_cast<float>(expr.f);
   case plan::ParamExprKind_Add:
@@ -223,6 +226,14 @@ TEST_F(ParamExprTest, ConcatAndStack) {
   check(make(plan::ParamExprKind_Concat, {3, 4, 10}, {a, a}, {2}));
   check(make(plan::ParamExprKind_Stack, {3, 3, 4, 5},
              {a, file({3, 4, 5}, 7), a}));
+}
+
+TEST_F(ParamExprTest, Take) {
+  uint32_t w = file({3, 4, 5});
+  check(make(plan::ParamExprKind_Take, {3, 4, 5}, {w}, {1, 2, 0, 3, 1}));
+  check(
+      make(plan::ParamExprKind_Take, {7, 4, 5}, {w}, {0, 2, 2, 0, 1, 1, 0, 2}));
+  check(make(plan::ParamExprKind_Take, {3, 4, 2}, {w}, {2, 4, 1}));
 }
 
 TEST_F(ParamExprTest, Arithmetic) {

@@ -313,6 +313,30 @@ TEST(PlanVerify, ParamExpressions) {
        [&](Program &p) {
          unary(p, plan::ParamExprKind_Slice, {4}, {3}, {0, 0});
        }},
+      {"param expression 1: Take needs an operand and an axis of its "
+       "dimensions",
+       [&](Program &p) { unary(p, plan::ParamExprKind_Take, {4}, {2}, {}); }},
+      {"param expression 1: Take needs an operand and an axis of its "
+       "dimensions",
+       [&](Program &p) {
+         unary(p, plan::ParamExprKind_Take, {4}, {2}, {1, 0, 0});
+       }},
+      {"param expression 1: Take takes 3 entries, expected 2",
+       [&](Program &p) {
+         unary(p, plan::ParamExprKind_Take, {4}, {2}, {0, 0, 1, 2});
+       }},
+      {"param expression 1: Take takes entry 4 of 4",
+       [&](Program &p) {
+         unary(p, plan::ParamExprKind_Take, {4}, {2}, {0, 0, 4});
+       }},
+      {"param expression 1: Take takes entry -1 of 4",
+       [&](Program &p) {
+         unary(p, plan::ParamExprKind_Take, {4}, {2}, {0, -1, 0});
+       }},
+      {"param expression 1: Take changes dimensions beside its axis",
+       [&](Program &p) {
+         unary(p, plan::ParamExprKind_Take, {4, 3}, {2, 2}, {0, 0, 1});
+       }},
       {"param expression 1: Transpose has no permutation",
        [&](Program &p) {
          unary(p, plan::ParamExprKind_Transpose, {2, 2}, {2, 2}, {1, 1});
