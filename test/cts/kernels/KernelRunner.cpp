@@ -11,6 +11,7 @@
 #include "runtime/kernels/cpu/Kernels.h"
 #include "runtime/params/Layouts.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace moe::test {
@@ -153,7 +154,7 @@ Tensor Tensor::inBlocks() const {
 
 Tensor firstRows(const Tensor &matrix, int64_t count) {
   Tensor rows = Tensor::zeros(DType::F32, {count, matrix.view.dims[1]});
-  std::memcpy(rows.bytes.data(), matrix.bytes.data(), rows.bytes.size());
+  std::copy_n(matrix.bytes.begin(), rows.bytes.size(), rows.bytes.begin());
   return rows;
 }
 

@@ -52,10 +52,17 @@ template <typename V> MOE_INLINE V expOf(V x) {
   return reducedExp(x, n) * powerOfTwo(half) * powerOfTwo(k - half);
 }
 
+/// The sum of bits, which wraps around.
+template <typename I> MOE_INLINE I addBits(I a, I b) {
+  typedef uint32_t Unsigned __attribute__((vector_size(sizeof(I))));
+  return reinterpret_cast<I>(reinterpret_cast<Unsigned>(a) +
+                             reinterpret_cast<Unsigned>(b));
+}
+
 /// exp(x) for x <= 0, as softmax needs it; 0 for results below 2^-124.
 template <typename V> MOE_INLINE V expOfNegative(V x) {
   V n = roundSmall(x * 1.44269504f);
-  V y = fromBits(bits(reducedExp(x, n)) + (toInt(n) << 23));
+  V y = fromBits(addBits(bits(reducedExp(x, n)), toInt(n) << 23));
   return fromBits(bits(y) & ~(x < splat<V>(-86.0f)));
 }
 
