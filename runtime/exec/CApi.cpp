@@ -10,7 +10,9 @@
 #include "runtime/support/TensorView.h"
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
+#include <type_traits>
 
 using namespace moe;
 
@@ -189,13 +191,16 @@ moe_status moe_context_run(moe_context *context, const moe_tensor *inputs,
     context->inputs.clear();
     for (size_t i = 0; i < num_inputs; ++i) {
       const moe_tensor &tensor = inputs[i];
+      // Callers in C may have stored what is no value of the type.
+      std::underlying_type_t<moe_dtype> dtype;
+      std::memcpy(&dtype, &tensor.dtype, sizeof(dtype));
       bool isValid = tensor.name && tensor.rank <= MOE_MAX_RANK &&
-                     static_cast<unsigned>(tensor.dtype) < kNumDTypes;
+                     static_cast<unsigned>(dtype) < kNumDTypes;
       if (!isValid)
         return fail(StatusCode::Usage, "an input has no name, or its rank or "
                                        "element type does not exist");
       Input input{tensor.name,
-                  static_cast<DType>(tensor.dtype),
+                  static_cast<DType>(dtype),
                   {tensor.dims, tensor.rank},
                   tensor.data};
       context->inputs.push_back(input);

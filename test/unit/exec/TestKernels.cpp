@@ -130,10 +130,10 @@ Status value(const KernelArgs &args, StepContext &context) {
   return Status::ok();
 }
 
-/// y [1] = the sum of the bytes of all blocks of a parameter.
+/// y [1] = the sum of the bytes of all blocks of w1, a parameter of experts.
 Status sumBlocks(const KernelArgs &args, StepContext &) {
   float sum = 0;
-  for (const BlockView &block : args.inputs[0].blocks)
+  for (const BlockView &block : args.inputs[2].blocks)
     for (size_t i = 0; i < block.bytes; ++i)
       sum += static_cast<float>(block.data[i]);
   args.outputs[0].as<float>()[0] = sum;
@@ -244,7 +244,7 @@ const KernelRegistry &moe::test::testKernels() {
     add("sum_unless_negative", sumUnlessNegative);
     add("odd_rows", oddRows);
     add("value", value);
-    add("sum_blocks", sumBlocks);
+    add("experts", sumBlocks);
     add("fail_on_rank_1", failOnRank1);
     add("fail_if_negative", failIfNegative);
     add("wait_forever", waitForever);
