@@ -204,7 +204,8 @@ TEST_F(HostileFilesTest, FlippedBitInAModelOfCodes) {
   for (const fs::path &path : models) {
     std::string model = readFile(path);
     SCOPED_TRACE(path);
-    compileDamaged(model.substr(0, random() % model.size()), {3, 4});
+    // Behind the graph are versions, of which a model may have fewer.
+    compileDamaged(model.substr(0, random() % (model.size() - 64)), {3, 4});
     for (int i = 0; i < 4; ++i)
       compileDamaged(withFlippedBit(model, random() % (model.size() * 8)),
                      {0, 3, 4, 10});
