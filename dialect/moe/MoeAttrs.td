@@ -153,11 +153,10 @@ def Moe_GatingAttr : Moe_EnumAttr<Moe_Gating, "gating">;
 
 // How a product reads its rows: as the numbers that they are, or, if its
 // weights have codes of blocks (quantize, dequantize), rounded to 8 bits:
-// blocks of 32 along K, scale = 2^(e - 6) where 2^e is the largest power of two
-// that is not above the largest magnitude, codes to the nearest, ties to even,
-// at most 127; a block of a row and a block of a column give the sum of the
-// products of their codes, exactly, times both scales, in f32, added block
-// after block.
+// blocks of 32 along K, scale = largest magnitude / 127 as f32, codes to the
+// nearest, ties to even; a block of a row and a block of a column give the sum
+// of the products of their codes, exactly, times both scales, in f32, added
+// block after block.
 def Moe_Arithmetic : Moe_I32Enum<"Arithmetic", "how products read rows", [
   I32EnumAttrCase<"Float", 0, "float">,
   I32EnumAttrCase<"Int8", 1, "int8">

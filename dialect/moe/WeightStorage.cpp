@@ -15,9 +15,7 @@
 #include "runtime/plan/Plan_generated.h"
 #include "runtime/plan/QuantExprs.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 
@@ -200,18 +198,13 @@ void roundRow(MutableArrayRef<double> row) {
   for (size_t begin = 0; begin < row.size(); begin += kBlock) {
     auto block = row.slice(begin, std::min(kBlock, row.size() - begin));
     float largest = 0;
-    bool isInRange = true;
-    for (double x : block) {
-      auto magnitude = std::abs(static_cast<float>(x));
-      isInRange = isInRange && magnitude < 0x1p111f;
-      largest = std::max(largest, magnitude);
-    }
-    int exponent = largest > 0 ? std::ilogb(largest) - 6 : -126;
-    double scale = isInRange ? std::ldexp(1.0, std::max(exponent, -126))
-                             : std::numeric_limits<double>::quiet_NaN();
+    for (double x : block)
+      largest = std::max(largest, std::abs(static_cast<float>(x)));
+    float scale = largest / 127;
     for (double &x : block)
-      x = scale * std::clamp(std::nearbyint(static_cast<float>(x) / scale),
-                             -127.0, 127.0);
+      x = scale == 0 ? 0.0
+                     : std::nearbyint(static_cast<float>(x) / scale) *
+                           static_cast<double>(scale);
   }
 }
 

@@ -112,13 +112,12 @@ static void roundRow(std::vector<double> &row) {
   constexpr size_t kBlock = 32;
   for (size_t begin = 0; begin < row.size(); begin += kBlock) {
     size_t end = std::min(begin + kBlock, row.size());
-    double most = 0;
+    float most = 0;
     for (size_t i = begin; i < end; ++i)
-      most = std::max(most, std::abs(row[i]));
-    double scale = most > 0 ? std::ldexp(1.0, std::ilogb(most) - 6) : 1.0;
+      most = std::max(most, std::abs(static_cast<float>(row[i])));
+    double scale = static_cast<double>(most / 127);
     for (size_t i = begin; i < end; ++i)
-      row[i] =
-          scale * std::clamp(std::nearbyint(row[i] / scale), -127.0, 127.0);
+      row[i] = scale > 0 ? std::nearbyint(row[i] / scale) * scale : 0;
   }
 }
 

@@ -81,24 +81,17 @@ struct QuantGemmArgs {
   int64_t depth = 0;
 };
 
-/// 32 numbers of a row rounded to 8 bits as MXINT8 of the OCP Microscaling
-/// formats: codes x / scale to the nearest, ties to even, at most 127, where
-/// the scale is a power of two, at least 2^-126, and 64 times it the largest
-/// one that is not above the largest magnitude. Blocks with NaN, infinities or
-/// magnitudes from 2^111 on have codes of 0 and a `middle` that is NaN, so that
-/// they are not lost.
+/// 32 numbers of a row rounded to 8 bits: scale = largest magnitude / 127,
+/// codes x / scale to the nearest, ties to even, at most 127. All 0 if the
+/// scale is 0. NaN and infinities give codes of 0 and a scale that is NaN, so
+/// that they are not lost.
 struct QuantBlock {
   static constexpr int64_t kSize = 32;
   int8_t codes[kSize];
-  /// 1.5 * 2^23 * scale. Its bits as an integer plus n, |n| < 2^22, are the
-  /// bits of middle + n * scale: sums of products of codes that begin with them
-  /// are scaled by one subtraction, which is exact.
-  float middle;
-  /// The sum of the codes, negated.
-  int32_t minusSum;
-  /// The bits of `middle` less 8 and 128 times the sum: where sums of products
-  /// begin if the zero points are in the middle of 4 and 8 bits.
-  int32_t from4, from8;
+  float scale;
+  /// -8 and -128 times the sum of the codes: what zero points in the middle of
+  /// 4 and 8 bits add to a sum of products.
+  int32_t minus8, minus128;
 
   /// Of a row, the last one filled up with zeros.
   static constexpr int64_t count(int64_t depth) {
@@ -107,9 +100,9 @@ struct QuantBlock {
 };
 
 /// c[r][16 p + j] = sum over the blocks of 32 rows d, in order, of
-/// (sum of codeA * (codeB - zero)) * scaleA * scaleB, where all but the last
-/// multiplication is exact; each block is added with one fused multiply-add:
-/// fma(sum * scaleA, scaleB, c). The portable table rounds the product.
+/// f32(sum of codeA * (codeB - zero)) * (scaleB * scaleA), where the sum of
+/// codes is exact; each block is added with one fused multiply-add:
+/// fma(f32(sum), scaleB * scaleA, c). The portable table rounds the product.
 struct Int8GemmArgs {
   const QuantBlock *a = nullptr;  ///< [rows][QuantBlock::count(depth)]
   const int32_t *rowOf = nullptr; ///< as in GemmArgs

@@ -13,14 +13,11 @@
 // always exact, in one of three ways:
 //
 //   VNNI       vpdpbusd adds four products to 32 bits; sums begin with
-//              - zero * sum of row and the bits of the row's `middle`
+//              - zero * sum of row
 //   AVX2, BW   vpmaddubsw adds two products to 16 bits. A half byte is at most
 //              15: eight words are 8 * 2 * 15 * 127 = 30480, which fits. Codes
 //              of 8 bits are two half bytes with a sum for each.
 //   portable   f32, exact as all sums are below 32 * 255 * 127 < 2^24
-//
-// A sum with the bits of `middle` is a float, middle + sum * scale of the row,
-// as |sum| <= 32 * 255 * 127 < 2^22: no conversion, and the scale is for free.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,16 +27,14 @@
 #include "runtime/kernels/cpu/Isa.h"
 #include "runtime/kernels/cpu/isa/Columns.h"
 
-#include <bit>
 #include <cstddef>
 
 namespace moe::cpu::MOE_ISA {
 
 typedef int32_t ColumnsInt __attribute__((vector_size(4 * kColumns)));
 
-MOE_INLINE ColumnsInt allInts(int32_t x) { return x - ColumnsInt{}; }
-MOE_INLINE ColumnsInt middleBits(const QuantBlock &row) {
-  return allInts(std::bit_cast<int32_t>(row.middle));
+MOE_INLINE Columns floatColumns(ColumnsInt x) {
+  return __builtin_convertvector(x, Columns);
 }
 
 #if MOE_ISA_HAS_FMA
@@ -77,21 +72,21 @@ MOE_INLINE Ints asBits(ColumnsInt x) { return reinterpret_cast<Ints>(x); }
 /// Four codes of a row, the same for all columns.
 typedef Ints RowCodes;
 MOE_INLINE RowCodes loadRowCodes(const int8_t *p) {
-  return asBits(allInts(readVector<int32_t>(p)));
+  return asBits(readVector<int32_t>(p) - ColumnsInt{});
 }
 
 /// Zeros of columns, the upper halves of 32 bits 0.
 typedef Ints Zeros;
 MOE_INLINE Zeros loadZeros(const std::byte *p) { return widenBytes(p); }
-/// Where sums begin: zeros and the sum of a row's codes fit 16 bits, so that
-/// dotShorts is their product.
+/// What zeros add to a sum: they and the sum of a row's codes fit 16 bits, so
+/// that dotShorts is their product.
 MOE_INLINE Ints zerosOffset(const QuantBlock &row, Zeros zeros) {
-  Ints product = dotShorts(zeros, asBits(allInts(row.minusSum)));
-  return asBits(asInts(product) + middleBits(row));
+  ColumnsInt minus8 = row.minus8 - ColumnsInt{};
+  return dotShorts(zeros, asBits(minus8 >> 3));
 }
 /// The same for zeros that all are 2^(Bits - 1); a load, no arithmetic.
 template <int Bits> MOE_INLINE Ints middleOffset(const QuantBlock &row) {
-  return asBits(allInts(Bits == 4 ? row.from4 : row.from8));
+  return asBits((Bits == 4 ? row.minus8 : row.minus128) - ColumnsInt{});
 }
 
 #if defined(__AVX512VNNI__)
@@ -106,10 +101,7 @@ template <int Bits> struct CodeSum {
   MOE_INLINE void add(Word codes, RowCodes row) {
     sum = _mm512_dpbusd_epi32(sum, codes, row);
   }
-  /// middle + sum * scale of the row.
-  MOE_INLINE Columns value(Ints) const {
-    return reinterpret_cast<Columns>(sum);
-  }
+  MOE_INLINE Columns value(Ints) const { return floatColumns(asInts(sum)); }
 
   /// Codes of eight rows.
   static MOE_INLINE void load(const std::byte *p, Word *words) {
@@ -143,7 +135,7 @@ template <int Bits> struct CodeSum {
     ColumnsInt sum = asInts(offset) + asInts(dotShorts(low, allShorts(1)));
     if constexpr (Bits == 8)
       sum += asInts(dotShorts(high, allShorts(16)));
-    return reinterpret_cast<Columns>(sum);
+    return floatColumns(sum);
   }
 
   static MOE_INLINE void load(const std::byte *p, Word *words) {
@@ -170,19 +162,18 @@ MOE_INLINE RowCodes loadRowCodes(const int8_t *p) {
   return {{float(p[0]), float(p[1]), float(p[2]), float(p[3])}};
 }
 
-typedef ColumnsInt Ints;
-typedef ColumnsInt Zeros;
+typedef Columns Zeros;
 MOE_INLINE Zeros loadZeros(const std::byte *p) {
   Zeros zeros;
   for (int i = 0; i < kColumns; ++i)
-    zeros[i] = static_cast<int32_t>(p[i]);
+    zeros[i] = static_cast<float>(p[i]);
   return zeros;
 }
-MOE_INLINE Ints zerosOffset(const QuantBlock &row, Zeros zeros) {
-  return row.minusSum * zeros + middleBits(row);
+MOE_INLINE Columns zerosOffset(const QuantBlock &row, Zeros zeros) {
+  return allColumns(static_cast<float>(row.minus8 / 8)) * zeros;
 }
-template <int Bits> MOE_INLINE Ints middleOffset(const QuantBlock &row) {
-  return allInts(Bits == 4 ? row.from4 : row.from8);
+template <int Bits> MOE_INLINE Columns middleOffset(const QuantBlock &row) {
+  return allColumns(static_cast<float>(Bits == 4 ? row.minus8 : row.minus128));
 }
 
 /// The sum of a block for a register of columns.
@@ -191,17 +182,14 @@ template <int Bits> struct CodeSum {
   typedef Columns32 Word;
   Columns sum;
 
-  MOE_INLINE void begin(Ints) { sum = Columns{}; }
+  MOE_INLINE void begin(Columns offset) { sum = offset; }
   MOE_INLINE void add(Word codes, const RowCodes &row) {
     for (int i = 0; i < 4; ++i) {
       auto code = reinterpret_cast<ColumnsInt>(codes >> (8 * i) & 0xffu);
-      sum += __builtin_convertvector(code, Columns) * row.codes[i];
+      sum += floatColumns(code) * row.codes[i];
     }
   }
-  MOE_INLINE Columns value(Ints offset) const {
-    return reinterpret_cast<Columns>(offset +
-                                     __builtin_convertvector(sum, ColumnsInt));
-  }
+  MOE_INLINE Columns value(Columns) const { return sum; }
 
   static MOE_INLINE void load(const std::byte *p, Word *words) {
     words[0] = readVector<Word>(p);
