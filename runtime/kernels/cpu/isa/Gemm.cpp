@@ -22,8 +22,39 @@ namespace moe::cpu::MOE_ISA {
 template <typename T, int P>
 static constexpr int64_t kAheadRows = 8192 / (P * 16 * sizeof(T));
 
-/// All panels for R rows, as many at a time as registers allow.
-template <typename T, int R> static void fewRows(const GemmArgs &g) {
+/// Bytes between what is multiplied in a range and what comes into the cache.
+static constexpr int64_t kRangeAhead = 4096;
+
+/// All panels for R rows, in two ranges, of each of which one panel is read at
+/// a time. Panels side by side begin, and cross pages, at the same time: where
+/// lines have less work than those of f32, memory waits for that. Long ranges
+/// give up to 6 % more.
+template <typename T, int R> static void inRanges(const GemmArgs &g) {
+  auto some = [&]<int P>(int64_t first, int64_t each,
+                         std::integral_constant<int, P>) {
+    for (int64_t panel = first; panel < first + each; ++panel) {
+      TileArgs<T> t{{g.a, g.aStride, g.rowOf},
+                    static_cast<const T *>(g.b) + panel * g.panelStride,
+                    g.bStride,
+                    each * g.panelStride,
+                    g.c + 16 * panel,
+                    g.cStride,
+                    g.depth,
+                    g.accumulate};
+      // Behind a range are the panels of the next one, or of the next item.
+      t.ahead = t.b + kRangeAhead / static_cast<int64_t>(sizeof(T));
+      t.cStep = 16 * each;
+      tile<T, R, P, P, 64 / (16 * sizeof(T))>(t);
+    }
+  };
+  constexpr int kRanges = std::min(2, panelsOf<R>());
+  int64_t each = g.panels / kRanges, done = kRanges * each;
+  some(0, each, std::integral_constant<int, kRanges>());
+  some(done, g.panels - done, std::integral_constant<int, 1>());
+}
+
+/// All panels for R rows, as many side by side as registers allow.
+template <typename T, int R> static void sideBySide(const GemmArgs &g) {
   withPanels<panelsOf<R>()>(
       g.panels, [&]<int P>(int64_t first, std::integral_constant<int, P>) {
         const T *b = static_cast<const T *>(g.b) + first * g.panelStride;
@@ -114,8 +145,12 @@ template <typename T> struct Panels {
 template <typename T> static void gemmOf(const GemmArgs &g) {
   if (g.rows <= kTileRows)
     return withRows<1, kTileRows>(
-        g.rows,
-        [&]<int R>(std::integral_constant<int, R>) { fewRows<T, R>(g); });
+        g.rows, [&]<int R>(std::integral_constant<int, R>) {
+          if (sizeof(T) == 2 && g.panelStride == 16 * g.depth)
+            inRanges<T, R>(g);
+          else
+            sideBySide<T, R>(g);
+        });
   TileRows rows{
       {g.a, g.aStride, g.rowOf}, g.c, g.cStride, g.rows, g.depth, g.accumulate};
   withPanels<kTilePanels>(

@@ -83,11 +83,18 @@ template <typename T> struct TileArgs {
   bool accumulate;
   /// What comes into the cache meanwhile, in steps as b.
   const T *ahead = nullptr;
+  int64_t cStep = 16; ///< between the panels of a row of c
+
+  /// Where register v of row r is in c.
+  MOE_INLINE float *at(int r, int v) const {
+    return c + r * cStride + v / kParts * cStep + v % kParts * kColumns;
+  }
 };
 
-/// One tile; `Fetched` panels of what is ahead come into the cache. GCC keeps
-/// the accumulators in registers only if the loops over them are unrolled.
-template <typename T, int R, int P, int Fetched = 0>
+/// One tile; `Fetched` panels of what is ahead come into the cache, of which a
+/// line has `LineRows` rows. GCC keeps the accumulators in registers only if
+/// the loops over them are unrolled.
+template <typename T, int R, int P, int Fetched = 0, int LineRows = 1>
 static void tile(const TileArgs<T> &t) {
   constexpr int kVectors = P * kParts;
   Columns acc[R][kVectors];
@@ -95,8 +102,7 @@ static void tile(const TileArgs<T> &t) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v)
-      acc[r][v] = t.accumulate ? loadColumns(t.c + r * t.cStride + kColumns * v)
-                               : Columns{};
+      acc[r][v] = t.accumulate ? loadColumns(t.at(r, v)) : Columns{};
   const float *row[R];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
@@ -108,7 +114,7 @@ static void tile(const TileArgs<T> &t) {
   const T *ahead = t.ahead;
   const int64_t depth = t.depth, step = t.bStride;
   const int64_t panelStep = t.panelStride;
-  for (int64_t d = 0; d < depth; ++d) {
+  auto addRow = [&](int64_t d) __attribute__((always_inline)) {
     Columns column[kVectors];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
@@ -117,12 +123,6 @@ static void tile(const TileArgs<T> &t) {
         column[kParts * p + i] = loadColumns(panel[p] + kColumns * i);
       panel[p] += step;
     }
-    if constexpr (Fetched > 0) {
-#pragma GCC unroll 16
-      for (int p = 0; p < Fetched; ++p)
-        __builtin_prefetch(ahead + p * panelStep);
-      ahead += step;
-    }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       Columns x = allColumns(row[r][d]);
@@ -130,12 +130,27 @@ static void tile(const TileArgs<T> &t) {
       for (int v = 0; v < kVectors; ++v)
         acc[r][v] = fmaColumns(x, column[v], acc[r][v]);
     }
+  };
+  int64_t d = 0;
+  for (; d + LineRows <= depth; d += LineRows) {
+    if constexpr (Fetched > 0) {
+#pragma GCC unroll 16
+      for (int p = 0; p < Fetched; ++p)
+        __builtin_prefetch(ahead + p * panelStep);
+      ahead += LineRows * step;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LineRows; ++i)
+      addRow(d + i);
   }
+  if constexpr (LineRows > 1)
+    for (; d < depth; ++d)
+      addRow(d);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v)
-      storeColumns(t.c + r * t.cStride + kColumns * v, acc[r][v]);
+      storeColumns(t.at(r, v), acc[r][v]);
 }
 
 /// Calls f(first panel, constant P) for panels [from, panels), Most at a time
