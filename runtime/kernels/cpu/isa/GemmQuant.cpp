@@ -70,12 +70,20 @@ template <int Bits> static constexpr int64_t wordBytes(int64_t depth) {
 /// follows a panel, but neither its scales nor into the next page.
 static constexpr int64_t kAheadRows = 256;
 
+/// Whether R rows read two ranges of panels, as inRanges of Gemm.cpp does, and
+/// the rows ahead then. One row of codes of 4 bits needs the chains of four
+/// panels more than it needs memory.
+template <int Bits, int R> static constexpr bool readsRanges() {
+  return MOE_ISA_HAS_AVX512 && Bits == 8 && R == 1;
+}
+static constexpr int64_t kRangeAheadRows = 384;
+
 //===----------------------------------------------------------------------===//
 // Tiles of words
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// R rows and P panels of codes.
+/// R rows and P panels of codes, `each` panels apart.
 template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
   static constexpr int kRows = Codes<Bits>::kRows;
   static constexpr int kVectors = P * kParts;
@@ -84,8 +92,12 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
 
   const QuantPanels &q;
   const std::byte *panels;
+  int64_t stride; ///< bytes between the panels
+  int64_t next;   ///< bytes to the panels that come next
+  int64_t aheadRows;
   float *c;
   int64_t cStride;
+  int64_t cStep; ///< between the panels of a row of c
   const float *row[R];
   const std::byte *word[P];
   int64_t ahead = 0; ///< bytes from a word to one that comes into the cache
@@ -93,9 +105,11 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
   Columns total[kKeepsTotals ? R : 1][kVectors];
   Zeros<Bits, HasZeros> zero[kVectors];
 
-  MOE_INLINE QuantTile(const QuantGemmArgs &g, int64_t first)
-      : q(g.b), panels(q.data + first * q.panelStride), c(g.c + 16 * first),
-        cStride(g.cStride) {
+  MOE_INLINE QuantTile(const QuantGemmArgs &g, int64_t first, int64_t each)
+      : q(g.b), panels(q.data + first * q.panelStride),
+        stride(each * q.panelStride), next((each == 1 ? P : 1) * q.panelStride),
+        aheadRows(each == 1 ? kAheadRows : kRangeAheadRows),
+        c(g.c + 16 * first), cStride(g.cStride), cStep(16 * each) {
     const LeftRows rows{g.a, g.aStride, g.rowOf};
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -105,36 +119,41 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
         if constexpr (kKeepsTotals)
           total[r][v] = Columns{};
         else
-          storeColumns(c + r * cStride + kColumns * v, Columns{});
+          storeColumns(at(r, v), Columns{});
     }
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
-      word[p] = panels + p * q.panelStride;
+      word[p] = panels + p * stride;
+  }
+
+  /// Where register v of row r is in c.
+  MOE_INLINE float *at(int r, int v) const {
+    return c + r * cStride + v / kParts * cStep + v % kParts * kColumns;
   }
 
   /// Begins `block`. What lies behind it, far enough to be there in time, comes
   /// into the cache: codes with each word, scales and zeros now. After `blocks`
-  /// blocks of the panels come those of the next P panels.
+  /// blocks of the panels come those of the next panels.
   MOE_INLINE void beginBlock(int64_t block, int64_t blocks) {
-    int64_t target = block + std::max<int64_t>(1, kAheadRows / q.block);
+    int64_t target = block + std::max<int64_t>(1, aheadRows / q.block);
     const std::byte *from = panels;
     if (target >= blocks) {
       target -= blocks;
-      from += P * q.panelStride;
+      from += next;
     }
     ahead = (from - panels) + wordBytes<Bits>((target - block) * q.block);
     int64_t scales = q.scales + target * (q.scaleType == DType::F32 ? 64 : 32);
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
-      __builtin_prefetch(from + p * q.panelStride + scales);
+      __builtin_prefetch(from + p * stride + scales);
       if constexpr (HasZeros)
-        __builtin_prefetch(from + p * q.panelStride + q.zeros + 16 * target);
+        __builtin_prefetch(from + p * stride + q.zeros + 16 * target);
     }
     if constexpr (HasZeros)
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v)
-        zero[v].set(zeroColumns(q, panels + v / kParts * q.panelStride, block,
-                                v % kParts));
+        zero[v].set(
+            zeroColumns(q, panels + v / kParts * stride, block, v % kParts));
   }
 
   MOE_INLINE void beginSegment() {
@@ -183,8 +202,8 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
     Columns scale[kVectors];
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v)
-      scale[v] = scaleColumns(q, panels + v / kParts * q.panelStride, block,
-                              v % kParts);
+      scale[v] =
+          scaleColumns(q, panels + v / kParts * stride, block, v % kParts);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
@@ -192,7 +211,7 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
         if constexpr (kKeepsTotals) {
           total[r][v] = fmaColumns(sum[r][v], scale[v], total[r][v]);
         } else {
-          float *to = c + r * cStride + kColumns * v;
+          float *to = at(r, v);
           storeColumns(to, fmaColumns(sum[r][v], scale[v], loadColumns(to)));
         }
   }
@@ -203,16 +222,16 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v)
-          storeColumns(c + r * cStride + kColumns * v, total[r][v]);
+          storeColumns(at(r, v), total[r][v]);
   }
 };
 } // namespace
 
-/// P panels from `first` on for R rows.
+/// P panels from `first` on, `each` apart, for R rows.
 template <int Bits, bool HasZeros, int R, int P>
-static void quantTile(const QuantGemmArgs &g, int64_t first) {
+static void quantTile(const QuantGemmArgs &g, int64_t first, int64_t each = 1) {
   constexpr int kRows = Codes<Bits>::kRows;
-  QuantTile<Bits, HasZeros, R, P> t(g, first);
+  QuantTile<Bits, HasZeros, R, P> t(g, first, each);
   const int64_t size = g.b.block, blocks = (g.depth + size - 1) / size;
   const int64_t segment = std::min(size, kSegment);
   for (int64_t d = 0, block = 0; d < g.depth; ++block) {
@@ -230,6 +249,17 @@ static void quantTile(const QuantGemmArgs &g, int64_t first) {
     }
   }
   t.end();
+}
+
+/// All panels for R rows, in two ranges, of each of which one panel is read at
+/// a time.
+template <int Bits, bool HasZeros, int R>
+static void inRanges(const QuantGemmArgs &g) {
+  int64_t each = g.panels / 2;
+  for (int64_t panel = 0; panel < each; ++panel)
+    quantTile<Bits, HasZeros, R, 2>(g, panel, each);
+  if (g.panels % 2 != 0)
+    quantTile<Bits, HasZeros, R, 1>(g, 2 * each);
 }
 
 /// All rows, in tiles of about as many rows each, which read the panels in
@@ -258,6 +288,8 @@ static void tilesOfWords(const QuantGemmArgs &g) {
   // allow.
   int64_t most = tiles > 0 ? (g.rows + tiles - 1) / tiles : 0;
   withRows<1, kMost>(most, [&]<int R>(std::integral_constant<int, R>) {
+    if constexpr (readsRanges<Bits, R>())
+      return inRanges<Bits, HasZeros, R>(g);
     withPanels<quantPanelsOf<Bits, R>()>(g.panels, allTiles);
   });
 }
