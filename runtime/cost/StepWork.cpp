@@ -45,10 +45,14 @@ void PlanWork::addMove(StepWork &work, int rank,
     written += sizes.bytes(sizeClass, output);
   if (step.kernel == "cache_append")
     written = sizes.bytes(sizeClass, inputOf(step, 1));
-  if (step.kernel == "combine") // reads a row for each slot
+  if (step.kernel == "combine") { // reads a row for each slot, and residuals
     written =
         sizes.elements(sizeClass, inputOf(step, 1)) * 4 *
         static_cast<double>(sizes.dims(sizeClass, step.outputs[0]).back());
+    int residual = inputOf(step, residualOperand(step.kernel));
+    if (residual >= 0)
+      written += sizes.bytes(sizeClass, residual);
+  }
   work.units = written;
   work.weightBytes = std::min(work.weightBytes, written);
   work.activationBytes = std::min(work.activationBytes, 2 * written);

@@ -139,6 +139,8 @@ private:
   /// Weights of a layer's experts are read by steps of experts of this layer,
   /// as weights, and these read no others.
   Status verifyExpertWeights(const Place &place, const plan::StepT &step) const;
+  /// What is added to mixed rows lies as the result does, elsewhere.
+  Status verifyResidual(const Place &place, const plan::StepT &step) const;
   /// A table in codes has the numbers that its attributes say.
   Status verifyGatherCodes(const Place &place, const plan::StepT &step) const;
   Status verifyWaits(const Place &place, const plan::StepT &step,

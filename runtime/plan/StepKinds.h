@@ -11,6 +11,7 @@
 #include "runtime/plan/Plan_generated.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 namespace moe {
@@ -55,6 +56,16 @@ inline size_t firstExpertWeight(std::string_view kernel) {
   if (kernel == "experts")
     return 2;
   return kernel == "routed_experts" ? 3 : 0;
+}
+
+/// The operand that a step which mixes rows of experts adds to the sums, the
+/// last one, which may be left out; 0 for steps of other kernels.
+inline size_t residualOperand(std::string_view kernel) {
+  if (kernel == "combine")
+    return 3;
+  return kernel == "routed_experts"
+             ? firstExpertWeight(kernel) + std::size(kExpertWeights)
+             : 0;
 }
 
 /// The ranks in a node of an exchange that works in two stages, 0 for others.

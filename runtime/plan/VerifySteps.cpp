@@ -68,6 +68,7 @@ Status ProgramVerifier::verifyStep(size_t index, StepProgress &progress) const {
   MOE_RETURN_IF_ERROR(verifyAttributes(place, step));
   MOE_RETURN_IF_ERROR(verifyInstructions(place, step));
   MOE_RETURN_IF_ERROR(verifyExpertWeights(place, step));
+  MOE_RETURN_IF_ERROR(verifyResidual(place, step));
   MOE_RETURN_IF_ERROR(verifyGatherCodes(place, step));
   return verifyRecord(place, step, progress);
 }
@@ -213,6 +214,33 @@ Status ProgramVerifier::verifyExpertWeights(const Place &place,
     if (isWeight && !isExpert)
       return place.error(operand + " is no param of experts");
   }
+  return Status::ok();
+}
+
+/// The step reads the residual after it has written sums of rows.
+Status ProgramVerifier::verifyResidual(const Place &place,
+                                       const plan::StepT &step) const {
+  size_t index = residualOperand(step.kernel);
+  if (index == 0 || index >= step.inputs.size() || step.inputs[index] == -1 ||
+      step.outputs.empty())
+    return Status::ok();
+  int32_t operand = step.inputs[index], result = step.outputs[0];
+  const plan::BufferT &residual = *program.buffers[operand];
+  const plan::BufferT &sums = *program.buffers[result];
+  std::string shown = "input " + std::to_string(index) +
+                      " (residual), buffer " + std::to_string(operand) + ",";
+  auto isSameSize = [&](uint32_t a, uint32_t b) {
+    return exprs[a] == exprs[b];
+  };
+  if (residual.dtype != sums.dtype ||
+      !std::equal(residual.dims.begin(), residual.dims.end(), sums.dims.begin(),
+                  sums.dims.end(), isSameSize))
+    return place.error(
+        shown + " has another type or other sizes than the result, buffer " +
+        std::to_string(result));
+  if (memoryOf(operand) == memoryOf(result))
+    return place.error(shown + " shares memory with the result, buffer " +
+                       std::to_string(result));
   return Status::ok();
 }
 

@@ -21,6 +21,8 @@ namespace moe::cpu {
 
 namespace {
 
+/// Operands: rows, slots, weights (or none), and what is added to the sums (or
+/// none).
 class CombineKernel : public CpuKernel {
 public:
   using CpuKernel::CpuKernel;
@@ -218,9 +220,30 @@ void MixedRows::mix(const Isa &isa, const int32_t *slots, int64_t first,
   }
 }
 
+void MixedRows::write(const Isa &isa, const int32_t *slots, int64_t first,
+                      int64_t count, int64_t columns, int64_t to,
+                      float *buffer) const {
+  DType dtype = rows.dtype;
+  bool isF32 = dtype == DType::F32;
+  std::byte *target = out + to * static_cast<int64_t>(dtypeSize(dtype));
+  float *sum = isF32 ? reinterpret_cast<float *>(target) : buffer;
+  float *row = buffer + columns;
+  mix(isa, slots, first, count, columns, row, sum);
+  if (!isF32)
+    isa.fromF32(dtype, sum, target, columns);
+  if (!residual.data)
+    return;
+  if (!isF32)
+    isa.toF32(dtype, target, sum, columns);
+  isa.axpyRow(1, residual.read(isa, to, columns, row), sum, columns);
+  if (!isF32)
+    isa.fromF32(dtype, sum, target, columns);
+}
+
 Status CombineKernel::check(const KernelArgs &args) const {
   const TensorView &rows = args.inputs[0], &slots = args.inputs[1];
   const TensorView &weights = inputOrAbsent(args, 2), &out = args.outputs[0];
+  const TensorView &residual = inputOrAbsent(args, 3);
   MOE_RETURN_IF_ERROR(expectRank(rows, 2, "rows"));
   MOE_RETURN_IF_ERROR(expectRank(slots, 2, "slots"));
   MOE_RETURN_IF_ERROR(expectRank(out, 2, "result"));
@@ -235,6 +258,10 @@ Status CombineKernel::check(const KernelArgs &args) const {
     if (view.present())
       MOE_RETURN_IF_ERROR(expectContiguous(view, "operand"));
   MOE_RETURN_IF_ERROR(expectContiguous(out, "result"));
+  if (residual.present()) {
+    MOE_RETURN_IF_ERROR(expectDType(residual, out.dtype, "residual"));
+    MOE_RETURN_IF_ERROR(expectSameShape(residual, out, "residual and result"));
+  }
   if (!weights.present())
     return Status::ok();
   if (!isFloat(weights.dtype) || weights.dtype == DType::F64)
@@ -242,10 +269,16 @@ Status CombineKernel::check(const KernelArgs &args) const {
   return expectSameShape(slots, weights, "slots and weights");
 }
 
+/// The elements of an operand that may be absent.
+static RowVector vectorOf(const TensorView &view) {
+  return {view.present() ? blockData(view) : nullptr, view.dtype};
+}
+
 Status CombineKernel::run(const KernelArgs &args, StepContext &context) const {
   MOE_RETURN_IF_ERROR(check(args));
   const TensorView &rows = args.inputs[0], &slotView = args.inputs[1];
   const TensorView &weights = inputOrAbsent(args, 2), &out = args.outputs[0];
+  const TensorView &residual = inputOrAbsent(args, 3);
   int64_t k = slotView.dims[1], width = out.dims[1];
   const int32_t *slots = dataOf<int32_t>(slotView);
   for (int64_t i = 0; i < slotView.numElements(); ++i)
@@ -257,23 +290,13 @@ Status CombineKernel::run(const KernelArgs &args, StepContext &context) const {
   float *buffers = scratch.take<float>(context.pool.numThreads() * 2 * width);
   if (!scratch.fits())
     return expectWorkspace(context, *scratch.bytes());
-  int64_t bytes = width * static_cast<int64_t>(dtypeSize(out.dtype));
-  bool isF32 = out.dtype == DType::F32;
-  MixedRows mixed{
-      {blockData(rows), rows.dtype},
-      width,
-      {weights.present() ? blockData(weights) : nullptr, weights.dtype}};
-  auto combineToken = [&](int64_t token, float *buffer) {
-    std::byte *to = out.as<std::byte>() + token * bytes;
-    float *sum = isF32 ? reinterpret_cast<float *>(to) : buffer;
-    mixed.mix(isa, slots, token * k, k, width, buffer + width, sum);
-    if (!isF32)
-      isa.fromF32(out.dtype, sum, to, width);
-  };
+  MixedRows mixed{vectorOf(rows), width, vectorOf(weights), vectorOf(residual),
+                  out.as<std::byte>()};
   forRange(context.pool, out.dims[0], 2.0 * static_cast<double>(k * width),
            [&](int64_t begin, int64_t end, int thread) {
              for (int64_t token = begin; token < end; ++token)
-               combineToken(token, buffers + thread * 2 * width);
+               mixed.write(isa, slots, token * k, k, width, token * width,
+                           buffers + thread * 2 * width);
            });
   return Status::ok();
 }
@@ -296,7 +319,7 @@ static StatusOr<std::unique_ptr<Kernel>> createDispatch(const KernelSpec &spec,
 
 static StatusOr<std::unique_ptr<Kernel>> createCombine(const KernelSpec &spec,
                                                        const Isa &isa) {
-  MOE_RETURN_IF_ERROR(checkOperands(spec, 2, 3, 1));
+  MOE_RETURN_IF_ERROR(checkOperands(spec, 2, 4, 1));
   MOE_RETURN_IF_ERROR(StepAttributes(spec.step).checkAllRead());
   return std::unique_ptr<Kernel>(std::make_unique<CombineKernel>(spec, isa));
 }

@@ -33,14 +33,21 @@ int64_t assignRows(std::span<const int32_t> experts,
 /// Rows that tokens mix, and the weights of their choices.
 struct MixedRows {
   RowVector rows;
-  int64_t stride;    ///< numbers from one row to the next
-  RowVector weights; ///< absent: all are 1
+  int64_t stride;           ///< numbers from one row to the next
+  RowVector weights;        ///< absent: all are 1
+  RowVector residual;       ///< absent: nothing is added
+  std::byte *out = nullptr; ///< numbers of the type of rows
 
   /// sum = the `columns` first numbers of rows slots[first, first + count), by
   /// weight, in this order; -1 for none. `buffer` has room for as many, for
   /// rows that are not f32.
   void mix(const Isa &isa, const int32_t *slots, int64_t first, int64_t count,
            int64_t columns, float *buffer, float *sum) const;
+  /// Writes this sum to numbers [to, to + columns) of out, and then adds those
+  /// of the residual that stand there, as an elementwise step would: numbers of
+  /// two bytes are rounded twice. `buffer` has room for twice as many.
+  void write(const Isa &isa, const int32_t *slots, int64_t first, int64_t count,
+             int64_t columns, int64_t to, float *buffer) const;
 };
 
 /// Operands: x, experts, weights (or none); results: rows, counts, slots.

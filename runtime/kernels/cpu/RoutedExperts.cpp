@@ -11,7 +11,8 @@
 //   experts [T, k]  -> rows of experts: which token each one is
 //   x, w1, w3       -> hidden values of all rows
 //   hidden, w2      -> outputs of all rows
-//   outputs         -> out [T, N], of each token in the order of its choices
+//   outputs         -> out [T, N], of each token in the order of its choices,
+//                      and a residual [T, N] on top if the step has one
 //
 // Items of the second and third line are as those of experts. If the outputs
 // stay in the caches, the thread that computes the last ones of some columns
@@ -36,9 +37,9 @@ namespace moe::cpu {
 
 namespace {
 
-/// Inputs of the step; behind them are the weights, as those of experts.
-enum Operand : size_t { kX, kExperts, kMixWeights, kW1 };
-constexpr size_t kMaxInputs = kW1 + 6;
+/// Inputs of the step. From kW1 on are the weights, as those of experts.
+enum Operand : size_t { kX, kExperts, kMixWeights, kW1, kResidual = kW1 + 6 };
+constexpr size_t kMaxInputs = kResidual + 1;
 
 /// Bytes of outputs that caches keep until they are mixed.
 constexpr int64_t kKeptBytes = 1 << 20;
@@ -73,6 +74,7 @@ public:
 
 private:
   Status checkNumExperts(const TensorView &w1) const;
+  Status checkResidual(const TensorView &residual, const TensorView &out) const;
   StatusOr<Call> callOf(const KernelArgs &args,
                         const FfnOperands &operands) const;
   Buffers cutAll(Scratch &scratch, const Call &call,
@@ -110,6 +112,15 @@ Status RoutedExpertsKernel::checkNumExperts(const TensorView &w1) const {
                  ", but there are weights of " + std::to_string(*held));
 }
 
+Status RoutedExpertsKernel::checkResidual(const TensorView &residual,
+                                          const TensorView &out) const {
+  if (!residual.present())
+    return Status::ok();
+  MOE_RETURN_IF_ERROR(expectDType(residual, out.dtype, "residual"));
+  MOE_RETURN_IF_ERROR(expectSameShape(residual, out, "residual and result"));
+  return expectContiguous(residual, "residual");
+}
+
 StatusOr<NetworksKernel::Call>
 RoutedExpertsKernel::callOf(const KernelArgs &args,
                             const FfnOperands &operands) const {
@@ -124,6 +135,7 @@ RoutedExpertsKernel::callOf(const KernelArgs &args,
                    shapeText(*call.x));
   call.rows = experts.numElements();
   MOE_RETURN_IF_ERROR(checkNumExperts(*operands.w1));
+  MOE_RETURN_IF_ERROR(checkResidual(inputOrAbsent(args, kResidual), *call.out));
   auto numbers = checkedMul(static_cast<uint64_t>(call.rows),
                             static_cast<uint64_t>(call.sizes.outputs));
   if (!numbers || *numbers > INT64_MAX / sizeof(float))
@@ -215,26 +227,23 @@ void RoutedExpertsKernel::mix(const KernelArgs &args, const Call &call,
                               Interval tokens, Interval columns,
                               int thread) const {
   const TensorView &weights = args.inputs[kMixWeights];
+  const TensorView &residual = inputOrAbsent(args, kResidual);
   DType dtype = call.out->dtype;
   int64_t size = static_cast<int64_t>(dtypeSize(dtype));
   int64_t width = call.sizes.outputs, k = args.inputs[kExperts].dims[1];
   MixedRows mixed{{buffers.outputs + columns.begin * size, dtype}, width, {}};
+  mixed.out = call.out->as<std::byte>();
+  if (residual.present())
+    mixed.residual = {blockData(residual), dtype};
   if (weights.present())
     mixed.weights = {blockData(weights) +
                          pass.tokens.begin * k *
                              static_cast<int64_t>(dtypeSize(weights.dtype)),
                      weights.dtype};
-  float *buffer = buffers.sums + thread * 2 * width;
-  for (int64_t token = tokens.begin; token < tokens.end; ++token) {
-    std::byte *to =
-        call.out->as<std::byte>() +
-        ((pass.tokens.begin + token) * width + columns.begin) * size;
-    float *sum = dtype == DType::F32 ? reinterpret_cast<float *>(to) : buffer;
-    mixed.mix(isa, buffers.slots, token * k, k, columns.size(), buffer + width,
-              sum);
-    if (dtype != DType::F32)
-      isa.fromF32(dtype, sum, to, columns.size());
-  }
+  for (int64_t token = tokens.begin; token < tokens.end; ++token)
+    mixed.write(isa, buffers.slots, token * k, k, columns.size(),
+                (pass.tokens.begin + token) * width + columns.begin,
+                buffers.sums + thread * 2 * width);
 }
 
 void RoutedExpertsKernel::computeOutputs(const KernelArgs &args,

@@ -90,8 +90,10 @@ protected:
     return runner.with("arithmetic", layer.arithmetic);
   }
 
+  /// Steps of their own, of which the last one adds `residual`, if any.
   Tensor runApart(const Layer &layer, const Tensor &x, const Tensor &experts,
-                  const Tensor &mix) {
+                  const Tensor &mix,
+                  const Tensor &residual = Tensor::absent()) {
     int64_t tokens = x.view.dims[0], k = experts.view.dims[1];
     Tensor rows = Tensor::zeros(x.view.dtype, {tokens * k, layer.sizes.inputs});
     Tensor counts = Tensor::zeros(DType::I32, {kNumExperts});
@@ -104,19 +106,46 @@ protected:
     std::vector<const Tensor *> operands = layer.weights();
     operands.insert(operands.begin(), {&rows, &counts});
     expertsStep("experts", layer).run(operands, {&computed});
-    runner.step("combine").run({&computed, &slots, &mix}, {&out});
+    std::vector<const Tensor *> mixed = {&computed, &slots, &mix};
+    if (residual.view.present())
+      mixed.push_back(&residual);
+    runner.step("combine").run(mixed, {&out});
     return out;
   }
 
   Tensor runAsOne(const Layer &layer, const Tensor &x, const Tensor &experts,
-                  const Tensor &mix) {
+                  const Tensor &mix,
+                  const Tensor &residual = Tensor::absent()) {
     Tensor out =
         Tensor::zeros(x.view.dtype, {x.view.dims[0], layer.sizes.outputs});
     std::vector<const Tensor *> operands = layer.weights();
     operands.insert(operands.begin(), {&x, &experts, &mix});
+    if (residual.view.present())
+      operands.push_back(&residual);
     expertsStep("routed_experts", layer).with("num_experts", kNumExperts);
     runner.run(operands, {&out});
     return out;
+  }
+
+  /// An elementwise step: a + b.
+  Tensor sumOf(const Tensor &a, const Tensor &b) {
+    Tensor out = b;
+    runner.step("elementwise").instr("add", b.view.dtype, 0, 1).results({2});
+    runner.run({&a, &b}, {&out});
+    return out;
+  }
+
+  /// A residual on top has the bits of an addition behind the step.
+  void expectSameResidual(const Layer &layer, const Tensor &x,
+                          const Tensor &experts, const Tensor &mix,
+                          const Tensor &apart) {
+    Tensor residual =
+        Tensor::random(DType::F32, {apart.view.dims[0], layer.sizes.outputs},
+                       rng)
+            .as(apart.view.dtype);
+    Tensor sum = sumOf(residual, apart);
+    expectEqual(runAsOne(layer, x, experts, mix, residual), sum);
+    expectEqual(runApart(layer, x, experts, mix, residual), sum);
   }
 
   void expectSame(const Layer &layer, int64_t tokens, int64_t k,
@@ -134,6 +163,7 @@ protected:
     expectEqual(runAsOne(layer, x, experts, mix), apart);
     EXPECT_EQ(runner.counters.expertRows, counted.expertRows);
     EXPECT_EQ(runner.counters.flops, counted.flops);
+    expectSameResidual(layer, x, experts, mix, apart);
     expectEqual(runAsOne(layer, x, experts, Tensor::absent()),
                 runApart(layer, x, experts, Tensor::absent()));
   }
@@ -163,8 +193,9 @@ TEST_P(RoutedExperts, TakesSeveralPasses) {
   Tensor experts = choices(kTokens, 3);
   for (int64_t i = 0; i < experts.size(); ++i) // none is dropped
     experts.set(i, std::max(experts.at(i), 0.0));
-  expectEqual(runAsOne(layer, x, experts, mix),
-              runApart(layer, x, experts, mix));
+  Tensor apart = runApart(layer, x, experts, mix);
+  expectEqual(runAsOne(layer, x, experts, mix), apart);
+  expectSameResidual(layer, x, experts, mix, apart);
 }
 
 TEST_P(RoutedExperts, KnowsAllGatings) {
@@ -224,6 +255,8 @@ TEST_P(RoutedExperts, GivesZeroToTokensWithoutExperts) {
   Tensor none = Tensor::i32({2, 2}, {-1, -1, -1, -1});
   Tensor out = runAsOne(layer, x, none, Tensor::absent());
   expectEqual(out, Tensor::zeros(DType::F32, {2, layer.sizes.outputs}));
+  Tensor residual = Tensor::random(DType::F32, {2, layer.sizes.outputs}, rng);
+  expectEqual(runAsOne(layer, x, none, Tensor::absent(), residual), residual);
 }
 
 MOE_ON_ALL_MACHINES(RoutedExperts);

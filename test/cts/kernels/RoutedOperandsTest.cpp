@@ -30,6 +30,7 @@ struct Operands {
   Tensor b2 = Tensor::zeros(DType::F32, {3, 16});
   Tensor w3 = Tensor::absent();
   Tensor b3 = Tensor::absent();
+  Tensor residual = Tensor::zeros(DType::F32, {2, 16});
   Tensor out = Tensor::zeros(DType::F32, {2, 16});
 };
 
@@ -45,7 +46,7 @@ protected:
     runner.with("num_experts", numExperts);
     return runner
         .tryRun({&o.x, &o.experts, &o.mix, &o.w1, &o.b1, &o.w2, &o.b2, &o.w3,
-                 &o.b3},
+                 &o.b3, &o.residual},
                 {&o.out})
         .message();
   }
@@ -162,6 +163,49 @@ TEST_F(RoutedOperands, AreInRowsUnlessTheyAreWeights) {
             "matmul: lhs has layout 'panel16.q4x32', expected 'row'");
 }
 
+TEST_F(RoutedOperands, AddWhatLiesAsTheResult) {
+  EXPECT_EQ(message([](Operands &o) { o.residual = Tensor::absent(); }), "");
+  expectError(
+      [](Operands &o) {
+        o.residual = Tensor::zeros(DType::F32, {2, 15});
+      },
+      "residual and result have shapes [2, 15] and [2, 16], expected equal "
+      "ones");
+  expectError(
+      [](Operands &o) {
+        o.residual = Tensor::zeros(DType::F32, {1, 2, 16});
+      },
+      "residual and result have shapes [1, 2, 16] and [2, 16], expected equal "
+      "ones");
+  expectError([](Operands &o) { o.residual = o.residual.as(DType::F16); },
+              "operand 'residual' has elements f16, expected f32");
+  expectError(
+      [](Operands &o) {
+        o.residual = o.residual.strided({1, 0});
+      },
+      "operand 'residual' of shape [2, 16] is not contiguous");
+  expectError([](Operands &o) { o.residual = o.residual.packed(); },
+              "operand 'residual' has layout 'panel16', expected 'row'");
+}
+
+TEST_F(RoutedOperands, OfCombineAddWhatLiesAsTheResult) {
+  Tensor rows = Tensor::zeros(DType::F32, {3, 16}), absent = Tensor::absent();
+  Tensor slots = Tensor::i32({2, 2}, {0, 1, 2, -1});
+  Tensor out = Tensor::zeros(DType::F32, {2, 16});
+  auto message = [&](const Tensor &residual) {
+    runner.step("combine");
+    return runner.tryRun({&rows, &slots, &absent, &residual}, {&out}).message();
+  };
+  EXPECT_EQ(message(out), "");
+  EXPECT_EQ(message(absent), "");
+  EXPECT_EQ(message(rows), "combine: residual and result have shapes [3, 16] "
+                           "and [2, 16], expected equal ones");
+  EXPECT_EQ(message(out.as(DType::F16)),
+            "combine: operand 'residual' has elements f16, expected f32");
+  EXPECT_EQ(message(out.strided({1, 0})),
+            "combine: operand 'operand' of shape [2, 16] is not contiguous");
+}
+
 TEST_F(RoutedOperands, ChooseExpertsThatAreThere) {
   for (int32_t expert : {3, -2, INT_MAX, INT_MIN})
     expectError(
@@ -197,7 +241,7 @@ TEST_F(RoutedOperands, AreNotLargerThanAllMemory) {
         o.x = Tensor::zeros(DType::F32, {2, 0});
         o.w1 = Tensor::zeros(DType::F32, {3, 0, kHuge});
         o.w2 = Tensor::zeros(DType::F32, {3, kHuge, 0});
-        o.b1 = o.b2 = Tensor::absent();
+        o.b1 = o.b2 = o.residual = Tensor::absent();
         o.out = Tensor::zeros(DType::F32, {2, 0});
       },
       "operand 'w2' has shape [3, 288230376151711744, 0], expected fewer than "
@@ -206,6 +250,7 @@ TEST_F(RoutedOperands, AreNotLargerThanAllMemory) {
       [](Operands &o) {
         o.x = Tensor::zeros(DType::F32, {0, 32});
         o.experts = Tensor::zeros(DType::I32, {0, kHuge});
+        o.residual = Tensor::absent();
         o.out = Tensor::zeros(DType::F32, {0, 16});
       },
       "experts and weights have shapes [0, 288230376151711744] and [2, 2], "

@@ -73,6 +73,18 @@ TEST_F(StepWorkTest, RoutedExpertsReadTokensAndWhatTheyChose) {
   // choice, which is written and read again.
   double operands = 2 * 10 * 8 * 4 + 10 * 2 * 4;
   EXPECT_DOUBLE_EQ(work.activationBytes, operands + 2 * 20 * 8 * 4);
+  // What is added to the result is read too.
+  step.inputs.push_back(step.inputs[0]);
+  StepWork added = workOf(program, 10, 0, kExchange);
+  EXPECT_DOUBLE_EQ(added.activationBytes, work.activationBytes + 10 * 8 * 4);
+  // So it is where rows are mixed in a step of their own.
+  step.kernel = "combine";
+  step.inputs = {step.inputs[0], step.inputs[1], -1};
+  work = workOf(program, 10, 0, kExchange);
+  EXPECT_DOUBLE_EQ(work.units, 20 * 8 * 4);
+  step.inputs.push_back(step.inputs[0]);
+  added = workOf(program, 10, 0, kExchange);
+  EXPECT_DOUBLE_EQ(added.units, work.units + 10 * 8 * 4);
 }
 
 TEST_F(StepWorkTest, RanksShareRowsOfAllSenders) {

@@ -77,6 +77,45 @@ TEST(VerifyExperts, WeightsAreThoseOfTheLayer) {
   });
 }
 
+// The residual is operand 9 of routed_experts and 3 of combine.
+TEST(VerifyExperts, ResidualsLieAsResultsElsewhere) {
+  auto add = [](Program &p, int buffer) {
+    p.buffers[2]->last_step = 2;
+    p.steps[2]->inputs.push_back(buffer);
+  };
+  Program program = makeProgram();
+  add(program, 2);
+  Status status = verifyProgram(program, 0);
+  EXPECT_TRUE(status.isOk()) << status.message();
+  const char *sizes =
+      "step 2 (routed_experts): input 9 (residual), buffer 0, has another type "
+      "or other sizes than the result, buffer 3";
+  const char *type =
+      "step 2 (routed_experts): input 9 (residual), buffer 2, has another type "
+      "or other sizes than the result, buffer 3";
+  const char *memory =
+      "step 2 (routed_experts): input 9 (residual), buffer 3, shares memory "
+      "with the result, buffer 3";
+  const char *ofCombine =
+      "step 2 (combine): input 3 (residual), buffer 0, has another type or "
+      "other sizes than the result, buffer 3";
+  expectErrors({
+      {sizes, [&](Program &p) { add(p, 0); }},
+      {type,
+       [&](Program &p) {
+         add(p, 2);
+         p.buffers[2]->dtype = static_cast<uint8_t>(DType::I32);
+       }},
+      {memory, [&](Program &p) { add(p, 3); }},
+      {ofCombine,
+       [](Program &p) {
+         p.steps[2]->kernel = "combine";
+         p.steps[2]->inputs = {2, 4, -1, 0};
+         p.buffers[2]->last_step = 2;
+       }},
+  });
+}
+
 TEST(VerifyExperts, OtherOperandsAreNoWeights) {
   const char *values =
       "step 2 (routed_experts): input 4 (b1), buffer 2, is no param of experts";
