@@ -8,8 +8,9 @@
 // Private to passes/lower: the state of moe-lower-to-plan. Its parts stand in
 // LowerToPlan.cpp (steps), LowerRouter.cpp (one step for a router),
 // LowerRoutedExperts.cpp (one step for dispatch, experts and combine),
-// LowerGather.cpp (tables in codes), LowerPorts.cpp (symbols, layers, inputs,
-// outputs, states) and LowerOperands.cpp (buffers, views, weights).
+// LowerResidual.cpp (additions in the step of a combine), LowerGather.cpp
+// (tables in codes), LowerPorts.cpp (symbols, layers, inputs, outputs, states)
+// and LowerOperands.cpp (buffers, views, weights).
 //
 //===----------------------------------------------------------------------===//
 
@@ -106,7 +107,12 @@ private:
   void lowerRouter(dialect::GateOp gate);
   /// Finds experts that become a step with their dispatch and combine.
   void findRoutedExperts();
-  void lowerRoutedExperts(dialect::CombineOp combine);
+  /// With what an addition that is in the step adds, and where its sums go.
+  void lowerRoutedExperts(dialect::CombineOp combine, mlir::Value residual = {},
+                          mlir::Value result = {});
+  /// Finds additions that become part of the step of a combine.
+  void findResiduals();
+  void lowerResidual(dialect::ElementwiseOp addition);
   /// Looks up codes before what moves or casts the numbers of a table.
   void exposeTables();
   /// A gather of codes; false if the table has none that its kernel reads.
@@ -144,6 +150,14 @@ private:
   };
   llvm::DenseMap<mlir::Operation *, RoutedParts> routedExperts;
   llvm::DenseSet<mlir::Operation *> isInRoutedExperts;
+  /// What the step of an addition mixes, and what it adds to that.
+  struct ResidualParts {
+    dialect::CombineOp combine;
+    mlir::Value residual;
+  };
+  llvm::DenseMap<mlir::Operation *, ResidualParts> residuals;
+  /// A combine that is in such a step, and the reshapes behind it.
+  llvm::DenseSet<mlir::Operation *> isInResidual;
   /// Of local symbols: what is divided, over input symbols.
   std::map<std::string, DimExpr, std::less<>> wholeOf;
   std::set<std::string> localSymbols;

@@ -13,7 +13,7 @@
 // the experts, where the three follow each other on one rank and nobody else
 // reads what they hand on. No row is then copied to its experts and back, and
 // neither rows nor their number are values of the plan. The step stands where
-// combine stood.
+// combine stood, or the addition that it takes in (LowerResidual.cpp).
 //
 // An exchange, a slice or a sum over ranks between the three, a dispatch that
 // scales rows, and steps under other conditions keep them apart.
@@ -76,7 +76,8 @@ void FunctionLowering::findRoutedExperts() {
   });
 }
 
-void FunctionLowering::lowerRoutedExperts(CombineOp combine) {
+void FunctionLowering::lowerRoutedExperts(CombineOp combine, Value residual,
+                                          Value result) {
   auto [dispatch, experts] = routedExperts.lookup(combine);
   NamedAttrList list(settingsOf(experts));
   list.set("num_experts",
@@ -89,9 +90,11 @@ void FunctionLowering::lowerRoutedExperts(CombineOp combine) {
   for (auto [slot, value] : llvm::enumerate(operandSlots(experts)))
     if (slot >= kFirstExpertWeight)
       inputs.push_back(operandOf(experts, slot, value, settings));
+  if (residual)
+    inputs.push_back(residual);
   // The operation of the layer, in whose group of ranks the step is.
   experts->setLoc(FusedLoc::get(
       context, {dispatch.getLoc(), experts.getLoc(), combine.getLoc()}));
   addStep(experts, "routed_experts", inputs,
-          {resultBuffer(combine.getResult())}, settings);
+          {result ? result : resultBuffer(combine.getResult())}, settings);
 }

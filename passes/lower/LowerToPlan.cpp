@@ -17,6 +17,8 @@
 //   dispatch             (LowerRouter.cpp)
 //   dispatch, experts    a step "routed_experts", if they follow each other on
 //   and combine          one rank (LowerRoutedExperts.cpp)
+//   combine, addition    a step "routed_experts" or "combine" that adds too, if
+//                        nobody else reads the sums (LowerResidual.cpp)
 //   gather               "gather_codes" of a table that the file has in codes
 //                        (LowerGather.cpp)
 //   cache_append         a step that writes new entries into a state in place,
@@ -112,12 +114,14 @@ void FunctionLowering::lower(Operation &op) {
   bool isNoStep = isa<ParamOp, ConstantOp, func::ReturnOp>(op) ||
                   isWeight(op.getNumResults() ? op.getResult(0) : Value());
   if (isNoStep || isInRouter.contains(&op) || isInRoutedExperts.contains(&op) ||
-      lowerToView(&op))
+      isInResidual.contains(&op) || lowerToView(&op))
     return;
   if (routers.contains(&op))
     return lowerRouter(cast<GateOp>(op));
   if (routedExperts.contains(&op))
     return lowerRoutedExperts(cast<CombineOp>(op));
+  if (residuals.contains(&op))
+    return lowerResidual(cast<ElementwiseOp>(op));
   if (auto append = dyn_cast<CacheAppendOp>(op))
     return lowerAppend(append);
   if (auto gather = dyn_cast<GatherOp>(op); gather && lowerGather(gather))
@@ -137,6 +141,7 @@ void FunctionLowering::lower(Operation &op) {
 LogicalResult FunctionLowering::run(MeshAttr mesh) {
   exposeTables();
   findRoutedExperts();
+  findResiduals();
   findRouters();
   if (failed(declareSymbols()))
     return failure();
