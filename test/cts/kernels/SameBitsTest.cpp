@@ -102,6 +102,20 @@ TEST_P(SameBits, OfMatmul) {
   });
 }
 
+// Deep enough for few rows to read panels in another order than many rows.
+TEST_P(SameBits, OfDeepMatmul) {
+  constexpr int64_t kDepth = 544, kColumns = 112;
+  Tensor deep = Tensor::random(DType::F32, {kMostRows, kDepth}, rng);
+  Tensor w = weight({kDepth, kColumns});
+  expectSameBits([&](KernelRunner &runner, int64_t rows) {
+    Tensor some = firstRows(deep, rows);
+    Tensor y = Tensor::zeros(DType::F32, {rows, kColumns});
+    runner.step("matmul").with("arithmetic", way.arithmetic);
+    runner.run({&some, &w}, {&y});
+    return y;
+  });
+}
+
 TEST_P(SameBits, OfFfn) {
   Tensor w1 = weight({kInputs, kHidden}), w2 = weight({kHidden, kOutputs});
   Tensor w3 = weight({kInputs, kHidden});

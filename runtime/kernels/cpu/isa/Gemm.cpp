@@ -146,7 +146,8 @@ template <typename T> static void gemmOf(const GemmArgs &g) {
   if (g.rows <= kTileRows)
     return withRows<1, kTileRows>(
         g.rows, [&]<int R>(std::integral_constant<int, R>) {
-          if (sizeof(T) == 2 && g.panelStride == 16 * g.depth)
+          if (sizeof(T) == 2 && g.panelStride == 16 * g.depth &&
+              g.depth >= kRangeDepth)
             inRanges<T, R>(g);
           else
             sideBySide<T, R>(g);

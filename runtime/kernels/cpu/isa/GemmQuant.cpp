@@ -289,7 +289,8 @@ static void tilesOfWords(const QuantGemmArgs &g) {
   int64_t most = tiles > 0 ? (g.rows + tiles - 1) / tiles : 0;
   withRows<1, kMost>(most, [&]<int R>(std::integral_constant<int, R>) {
     if constexpr (readsRanges<Bits, R>())
-      return inRanges<Bits, HasZeros, R>(g);
+      if (g.depth >= kRangeDepth)
+        return inRanges<Bits, HasZeros, R>(g);
     withPanels<quantPanelsOf<Bits, R>()>(g.panels, allTiles);
   });
 }

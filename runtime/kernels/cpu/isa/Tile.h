@@ -43,6 +43,11 @@ inline constexpr int kTileRows = 2, kTilePanels = 1;
 /// that its part of the panels (8 KiB each) stays in the first cache.
 inline constexpr int64_t kDepthBlock = 128;
 
+/// Depth from which few rows may read two long ranges of panels instead of
+/// panels side by side, which memory prefers: matrices of less depth are often
+/// in a cache, where more chains of additions are worth more.
+inline constexpr int64_t kRangeDepth = 512;
+
 /// Panels that a tile of R rows takes at most. With few rows several panels
 /// are in flight, because one chain cannot keep the multipliers busy.
 template <int R> constexpr int panelsOf() {
