@@ -201,21 +201,12 @@ BENCHMARK_CAPTURE(layerA, int4, WeightType{DType::F32, QuantFormat{4, 32}})
     ->Arg(1)
     ->Arg(16)
     ->Arg(256);
-BENCHMARK_CAPTURE(roundedHot, int8, 8)
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond)
-    ->Arg(1)
-    ->Arg(2)
-    ->Arg(6)
-    ->Arg(16)
-    ->Arg(32);
-BENCHMARK_CAPTURE(roundedHot, int4, 4)
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond)
-    ->Arg(1)
-    ->Arg(2)
-    ->Arg(6)
-    ->Arg(16)
-    ->Arg(32);
+static void fewAndManyRows(benchmark::internal::Benchmark *bench) {
+  bench->UseRealTime()->Unit(benchmark::kMicrosecond);
+  for (int rows : {1, 2, 6, 16, 32})
+    bench->Arg(rows);
+}
+BENCHMARK_CAPTURE(roundedHot, int8, 8)->Apply(fewAndManyRows);
+BENCHMARK_CAPTURE(roundedHot, int4, 4)->Apply(fewAndManyRows);
 
 BENCHMARK_MAIN();

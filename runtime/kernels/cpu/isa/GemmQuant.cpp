@@ -184,13 +184,7 @@ template <int Bits, bool HasZeros, int R, int P> struct QuantTile {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v)
         column[v] = words[v].row(d, zero[v]);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        Columns x = allColumns(row[r][d]);
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v)
-          sum[r][v] = fmaColumns(x, column[v], sum[r][v]);
-      }
+      addProducts(sum, row, d, column);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
@@ -364,13 +358,7 @@ static void widenedTile(const WidenedPart &part, const LeftRows &rows,
 #pragma GCC unroll 16
       for (int i = 0; i < kParts; ++i)
         column[i] = loadColumns(part.codes[d] + kColumns * i);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        Columns x = allColumns(row[r][d]);
-#pragma GCC unroll 16
-        for (int i = 0; i < kParts; ++i)
-          sum[r][i] = fmaColumns(x, column[i], sum[r][i]);
-      }
+      addProducts(sum, row, d, column);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)

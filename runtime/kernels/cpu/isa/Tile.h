@@ -96,9 +96,23 @@ template <typename T> struct TileArgs {
   }
 };
 
+/// sum[r][v] += row[r][d] * column[v]. GCC keeps sums in registers only if the
+/// loops over them are unrolled.
+template <int R, int Vectors>
+static MOE_INLINE void addProducts(Columns (&sum)[R][Vectors],
+                                   const float *const (&row)[R], int64_t d,
+                                   const Columns (&column)[Vectors]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    Columns x = allColumns(row[r][d]);
+#pragma GCC unroll 16
+    for (int v = 0; v < Vectors; ++v)
+      sum[r][v] = fmaColumns(x, column[v], sum[r][v]);
+  }
+}
+
 /// One tile; `Fetched` panels of what is ahead come into the cache, of which a
-/// line has `LineRows` rows. GCC keeps the accumulators in registers only if
-/// the loops over them are unrolled.
+/// line has `LineRows` rows.
 template <typename T, int R, int P, int Fetched = 0, int LineRows = 1>
 static void tile(const TileArgs<T> &t) {
   constexpr int kVectors = P * kParts;
@@ -128,13 +142,7 @@ static void tile(const TileArgs<T> &t) {
         column[kParts * p + i] = loadColumns(panel[p] + kColumns * i);
       panel[p] += step;
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      Columns x = allColumns(row[r][d]);
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v)
-        acc[r][v] = fmaColumns(x, column[v], acc[r][v]);
-    }
+    addProducts(acc, row, d, column);
   };
   int64_t d = 0;
   for (; d + LineRows <= depth; d += LineRows) {
